@@ -1,0 +1,160 @@
+"""The message of a request, as Block Kit: open with two buttons, later locked with the outcome.
+
+Callers' text is always `plain_text`, so that neither mrkdwn nor a mention in it has any effect.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
+    ContextBlock,
+    HeaderBlock,
+    MarkdownTextObject,
+    PlainTextObject,
+    SectionBlock,
+)
+
+from shared.button import Button
+
+ACTIONS_BLOCK_ID = "approval"
+OUTCOME_BLOCK_ID = "approval_outcome"
+METADATA_EVENT_TYPE = "approval_request"
+
+# https://docs.slack.dev/reference/block-kit/blocks/header-block and .../section-block
+MAX_HEADER_LENGTH = 150
+MAX_SECTION_LENGTH = 3000
+MAX_FIELD_LENGTH = 2000
+# https://docs.slack.dev/reference/methods/chat.postMessage: `text` is cut by Slack above 40,000; 4,000 is advised.
+MAX_TEXT_LENGTH = 4000
+_CUT = "… (truncated)"
+
+_OUTCOMES = {
+    "approved": "✅ Approved",
+    "rejected": "❌ Rejected",
+    "timed_out": "⌛ Expired without a decision",
+    "cancelled": "🚫 Cancelled",
+    "failed": "⚠️ Stopped before a decision; the buttons no longer work",
+    "closed": "🔒 Already decided or expired",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestMessage:
+    """All that people see of a request.
+
+    Attributes:
+        title: One line.
+        description: Free text, may be empty.
+        fields: Name and value pairs.
+        environment: Label of the deployment, such as `prod`.
+        account: AWS account id.
+        region: AWS region.
+        requester: Slack user id of who asked, if known.
+        expires_at: When the request times out (aware).
+    """
+
+    title: str
+    description: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    environment: str
+    account: str
+    region: str
+    requester: str | None
+    expires_at: datetime
+
+    def text(self) -> str:
+        """Return the text for notifications and screen readers."""
+        return truncated(f"Approval requested: {escaped(self.title)}", MAX_TEXT_LENGTH)
+
+    def open_blocks(self, approve: Button, reject: Button) -> list[dict[str, Any]]:
+        """Return the blocks of the message while the request is open.
+
+        Raises:
+            ButtonTooLongError: If what a click needs does not fit into a button.
+        """
+        buttons = ActionsBlock(
+            block_id=ACTIONS_BLOCK_ID,
+            elements=[
+                ButtonElement(text="Approve", action_id="approve", style="primary", value=approve.encode()),
+                ButtonElement(text="Reject", action_id="reject", style="danger", value=reject.encode()),
+            ],
+        )
+        return _as_json([*self._content(), buttons])
+
+    def locked_blocks(self, outcome: str) -> list[dict[str, Any]]:
+        """Return the blocks of the message once it is over: the same content, the outcome, no buttons.
+
+        Args:
+            outcome: A text of `outcome_text`.
+        """
+        return locked(_as_json(self._content()), outcome)
+
+    def _content(self) -> list[Block]:
+        blocks: list[Block] = [HeaderBlock(text=PlainTextObject(text=truncated(self.title, MAX_HEADER_LENGTH)))]
+        if self.description:
+            blocks.append(SectionBlock(text=PlainTextObject(text=truncated(self.description, MAX_SECTION_LENGTH))))
+        if self.fields:
+            pairs = [f"{name}\n{value}" for name, value in self.fields.items()]
+            blocks.append(SectionBlock(fields=[PlainTextObject(text=truncated(p, MAX_FIELD_LENGTH)) for p in pairs]))
+        facts = [f"*{escaped(self.environment)}* · account {self.account} · {self.region}"]
+        if self.requester:
+            facts.append(f"requested by <@{self.requester}>")
+        facts.append(f"expires {localized(self.expires_at)}")
+        blocks.append(ContextBlock(elements=[MarkdownTextObject(text=" · ".join(facts))]))
+        return blocks
+
+
+def locked(blocks: Sequence[Mapping[str, Any]], outcome: str) -> list[dict[str, Any]]:
+    """Return a message's blocks without buttons and with the outcome at the end.
+
+    Args:
+        blocks: The blocks as sent, or as Slack returns them with a click.
+        outcome: A text of `outcome_text`.
+    """
+    kept = [dict(b) for b in blocks if b.get("block_id") not in (ACTIONS_BLOCK_ID, OUTCOME_BLOCK_ID)]
+    ending = ContextBlock(block_id=OUTCOME_BLOCK_ID, elements=[MarkdownTextObject(text=outcome)])
+    return [*kept, *_as_json([ending])]
+
+
+def outcome_text(decision: str, user: str | None = None, at: datetime | None = None) -> str:
+    """Return one line that says how a request ended (mrkdwn).
+
+    Args:
+        decision: `approved`, `rejected`, `timed_out`, `cancelled`; `failed` where the execution died; `closed` where
+            only that much is known.
+        user: Slack user id of who decided, if somebody did.
+        at: When (aware).
+    """
+    parts = [f"*{_OUTCOMES[decision]}*"]
+    if user:
+        parts.append(f"by <@{user}>")
+    if at:
+        parts.append(localized(at))
+    return " ".join(parts)
+
+
+def localized(moment: datetime) -> str:
+    """Return a date that Slack shows in the reader's time zone, with UTC as fallback."""
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{moment:%Y-%m-%d %H:%M} UTC>"
+
+
+def escaped(text: str) -> str:
+    """Return text in which Slack sees no mention, link or entity.
+
+    Source: https://docs.slack.dev/messaging/formatting-message-text#escaping
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def truncated(text: str, limit: int) -> str:
+    """Return the text, cut to `limit` characters with a visible mark where it is longer."""
+    return text if len(text) <= limit else text[: limit - len(_CUT)] + _CUT
+
+
+def _as_json(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    return [block.to_dict() for block in blocks]
