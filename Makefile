@@ -1,0 +1,53 @@
+# Every target makes what it needs; only Python 3.11+, Terraform and make have to be there.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit check fmt packages lock clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed ## Deploy both gates into a local AWS and a local Slack, and watch them work
+	@$(BIN)/python -m sandbox.demo
+
+test: $(VENV)/installed ## Run all tests: units, packages, plans, end to end
+	$(PYTEST)
+
+test-unit: $(VENV)/installed ## Run the unit tests only (under a minute)
+	$(PYTEST) tests/unit
+
+check: $(VENV)/installed ## Run formatters (as a check), linters and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	terraform fmt -check -recursive -diff .
+	$(BIN)/python -m sandbox.provider_bridge validate
+
+fmt: $(VENV)/installed ## Format Python and Terraform
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only --quiet .
+	terraform fmt -recursive .
+
+packages: $(VENV)/installed ## Build the function packages into build/packages
+	$(BIN)/python functions/build.py --all build/packages
+
+lock: $(VENV)/installed ## Pin the dependencies of the *.in files anew, with hashes
+	for f in approval maintenance slack_webhook; do \
+	  $(UV_COMPILE) --python-version 3.13 --upgrade functions/$$f/requirements.in -o functions/$$f/requirements.txt || exit 1; done
+	$(UV_COMPILE) --python-version 3.11 --upgrade requirements-dev.in -o requirements-dev.txt
+
+clean: ## Remove everything that the targets made
+	rm -rf .venv .venv-* .sandbox build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .terraform -type d -prune -exec rm -rf {} +
+
+$(VENV)/installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"{sys.executable} is Python {sys.version.split()[0]}: 3.11 or newer is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" or 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
