@@ -26,6 +26,7 @@ SHOWN_VERSION = "6.25.0"
 ADDRESS = Path("registry.terraform.io/hashicorp/aws")
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_DIRECTORY = REPOSITORY / ".sandbox" / "provider-bridge"
+SYSTEM_MIRRORS = Path("/opt")
 DOWNLOAD_SECONDS = 900
 
 NOTICE = (
@@ -113,7 +114,7 @@ def find_provider() -> Path:
         BridgeError: it is in none of these places and could not be installed.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "terraform-aws-workflow-gates"
-    folders = [os.environ.get("TF_PLUGIN_MIRROR"), *sorted(Path("/opt").glob("*"))]
+    folders = [os.environ.get("TF_PLUGIN_MIRROR"), *sorted(SYSTEM_MIRRORS.glob("*"))]
     folders += [os.environ.get("TF_PLUGIN_CACHE_DIR"), cache / ".terraform" / "providers"]
     for folder in folders:
         binary = _provider_in(Path(folder)) if folder else None

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import shlex
-import signal
 from pathlib import Path
 
 import grpc
@@ -37,7 +35,7 @@ class RealProvider:
         self._process: asyncio.subprocess.Process | None = None
         self._watchdog: asyncio.subprocess.Process | None = None
         self._channel: grpc.aio.Channel | None = None
-        self._socket = Path()
+        self._socket: Path | None = None
         self._configuration: bytes | None = None
 
     @property
@@ -63,7 +61,12 @@ class RealProvider:
         async with self._starting:
             if self.pid is None:
                 await self._start()
-        return await self._send(method, request)
+        try:
+            return await self._send(method, request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE:  # its socket is closed; asyncio may not know yet
+                await self._end(self._process)
+            raise
 
     async def configure(self, request: bytes) -> bytes:
         """Sends `Configure` and remembers it for the case that the provider must be started again."""
@@ -78,7 +81,7 @@ class RealProvider:
         await self._end(self._process)
         if self._channel:
             await self._channel.close()
-        if self._process:
+        if self._socket:
             self._socket.unlink(missing_ok=True)
 
     async def _send(self, method: str, request: bytes) -> bytes:
@@ -125,7 +128,7 @@ async def _watch(pid: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         "/bin/sh",
         "-c",
-        shlex.join(["read", "-r", "_"]) + f"; kill -{signal.SIGTERM.value} {pid}",
+        f"read -r _; kill -TERM {pid}",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
