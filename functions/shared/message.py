@@ -38,7 +38,7 @@ _OUTCOMES = {
     "rejected": "❌ Rejected",
     "timed_out": "⌛ Expired without a decision",
     "cancelled": "🚫 Cancelled",
-    "failed": "⚠️ Stopped before a decision; the buttons no longer work",
+    "failed": "⚠️ Stopped before a decision took effect; the buttons no longer work",
     "closed": "🔒 Already decided or expired",
 }
 
@@ -55,7 +55,7 @@ class RequestMessage:
         account: AWS account id.
         region: AWS region.
         requester: Slack user id of who asked, if known.
-        expires_at: When the request times out (aware).
+        expires_at: When the request times out (aware), if known.
     """
 
     title: str
@@ -65,7 +65,7 @@ class RequestMessage:
     account: str
     region: str
     requester: str | None
-    expires_at: datetime
+    expires_at: datetime | None
 
     def text(self) -> str:
         """Return the text for notifications and screen readers."""
@@ -104,7 +104,8 @@ class RequestMessage:
         facts = [f"*{escaped(self.environment)}* · account {self.account} · {self.region}"]
         if self.requester:
             facts.append(f"requested by <@{self.requester}>")
-        facts.append(f"expires {localized(self.expires_at)}")
+        if self.expires_at:
+            facts.append(f"expires {localized(self.expires_at)}")
         blocks.append(ContextBlock(elements=[MarkdownTextObject(text=" · ".join(facts))]))
         return blocks
 
