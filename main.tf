@@ -1,0 +1,93 @@
+locals {
+  # One bucket serves both gates; where both are off there is none.
+  create_bucket = var.bucket.existing == null && (var.approval_gate != null || var.maintenance_gate != null)
+
+  bucket = var.bucket.existing == null ? {
+    arn         = one(module.bucket[*].arn)
+    kms_key_arn = var.bucket.kms_key_arn
+    name        = one(module.bucket[*].name)
+    } : {
+    arn         = var.bucket.existing.arn
+    kms_key_arn = var.bucket.existing.kms_key_arn
+    name        = split(":::", var.bucket.existing.arn)[1]
+  }
+
+  # A claim has to outlive the execution that it names.
+  claim_days = max(30, try(ceil(var.approval_gate.execution_timeout / 86400), 0) + 7)
+}
+
+module "bucket" {
+  source = "./modules/bucket"
+  count  = local.create_bucket ? 1 : 0
+
+  force_destroy = var.bucket.force_destroy
+  kms_key_arn   = var.bucket.kms_key_arn
+  name          = var.bucket.name
+  name_prefix   = substr("${var.name}-gates-", 0, 37)
+  tags          = var.tags
+
+  expiration_days = merge(
+    var.approval_gate == null ? {} : { "approval-claims/" = local.claim_days },
+    var.maintenance_gate == null ? {} : {
+      "${var.maintenance_gate.prefix}/~dead/"       = 30
+      "${var.maintenance_gate.prefix}/~quarantine/" = 30
+    },
+  )
+}
+
+module "approval_gate" {
+  source = "./modules/approval_gate"
+  count  = var.approval_gate == null ? 0 : 1
+
+  approvers         = var.approval_gate.approvers
+  bucket            = local.bucket
+  default_timeout   = var.approval_gate.default_timeout
+  environment       = var.environment
+  execution_timeout = var.approval_gate.execution_timeout
+  lambda            = var.lambda
+  logs              = var.logs
+  memory_size       = var.approval_gate.memory_size
+  name              = var.name
+  package           = var.packages.approval
+  python            = var.python
+  retention_period  = var.approval_gate.retention_period
+  slack             = var.slack
+  tags              = var.tags
+}
+
+module "slack_webhook" {
+  source = "./modules/slack_webhook"
+  count  = var.approval_gate == null ? 0 : 1
+
+  approval_function_arn = module.approval_gate[0].function_arn
+  bucket                = local.bucket
+  environment           = var.environment
+  lambda                = var.lambda
+  logs                  = var.logs
+  memory_size           = var.approval_gate.webhook.memory_size
+  name                  = var.name
+  package               = var.packages.slack_webhook
+  python                = var.python
+  reserved_concurrency  = var.approval_gate.webhook.reserved_concurrency
+  slack                 = var.slack
+  tags                  = var.tags
+  throttling            = var.approval_gate.webhook.throttling
+}
+
+module "maintenance_gate" {
+  source = "./modules/maintenance_gate"
+  count  = var.maintenance_gate == null ? 0 : 1
+
+  bucket               = local.bucket
+  lambda               = var.lambda
+  logs                 = var.logs
+  memory_size          = var.maintenance_gate.memory_size
+  name                 = var.name
+  package              = var.packages.maintenance
+  prefix               = var.maintenance_gate.prefix
+  python               = var.python
+  reserved_concurrency = var.maintenance_gate.reserved_concurrency
+  state_machine_names  = var.maintenance_gate.state_machine_names
+  tags                 = var.tags
+  timeout              = var.maintenance_gate.timeout
+}

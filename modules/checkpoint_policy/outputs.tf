@@ -1,0 +1,4 @@
+output "json" {
+  description = "Policy document (JSON) for the durable function's role."
+  value       = jsonencode(local.document)
+}

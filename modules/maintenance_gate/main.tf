@@ -1,0 +1,144 @@
+locals {
+  function_name = "${var.name}-maintenance"
+
+  # Account, partition and region of the function are those of the state machines that it can hold.
+  arn                = split(":", module.function.function_arn)
+  state_machine_arns = [for name in var.state_machine_names : "arn:${local.arn[1]}:states:${local.arn[3]}:${local.arn[4]}:stateMachine:${name}"]
+}
+
+module "function" {
+  source = "../lambda_function"
+
+  bucket               = var.bucket
+  description          = "Maintenance gate: holds Step Functions executions while their state machine has the tag Maintenance"
+  lambda               = var.lambda
+  logs                 = var.logs
+  memory_size          = var.memory_size
+  name                 = local.function_name
+  package              = var.package
+  python               = var.python
+  reserved_concurrency = var.reserved_concurrency
+  source_name          = "maintenance"
+  tags                 = var.tags
+  timeout              = var.timeout
+
+  environment_variables = {
+    Bucket = var.bucket.name
+    Prefix = var.prefix
+  }
+
+  # Every event may be handled again, and what is lost in the end the next sweep does.
+  event_invoke = {
+    maximum_event_age = 3600
+    maximum_retries   = 2
+  }
+
+  invokers = {
+    MaintenanceSweep = {
+      principal  = "events.amazonaws.com"
+      source_arn = aws_cloudwatch_event_rule.sweep.arn
+    }
+    MaintenanceTag = {
+      principal  = "events.amazonaws.com"
+      source_arn = aws_cloudwatch_event_rule.tag.arn
+    }
+  }
+
+  statements = merge(
+    {
+      # A drain that runs out of time hands over to the next invocation.
+      HandOver = {
+        actions   = ["lambda:InvokeFunction"]
+        resources = ["${module.function.function_arn}:live"]
+      }
+      # The protocol writes flags, it never deletes one: a missing flag means closed.
+      FlagsStay = {
+        actions   = ["s3:DeleteObject"]
+        effect    = "Deny"
+        resources = ["${var.bucket.arn}/${var.prefix}/~flags/*"]
+      }
+      ParkedTasks = {
+        actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+        resources = ["${var.bucket.arn}/${var.prefix}/*"]
+      }
+      # Without it a missing flag reads as 403, which is not "missing". "IfExists", because this may be asked about
+      # a GetObject, too.
+      ParkedTasksListing = {
+        actions    = ["s3:ListBucket"]
+        conditions = { StringLikeIfExists = { "s3:prefix" = ["${var.prefix}/*"] } }
+        resources  = [var.bucket.arn]
+      }
+      StateMachineTags = {
+        actions   = ["states:ListTagsForResource"]
+        resources = local.state_machine_arns
+      }
+      StateMachineTagging = {
+        actions    = ["states:TagResource", "states:UntagResource"]
+        conditions = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["Maintenance", "MaintenanceUntil"] } }
+        resources  = local.state_machine_arns
+      }
+      # These two take no resource: "Actions, resources, and condition keys for Amazon Resource Group Tagging API" and
+      # "... for AWS Step Functions" (a task token belongs to none) in the service authorization reference.
+      TaggedStateMachines = {
+        actions   = ["tag:GetResources"]
+        resources = ["*"]
+      }
+      TaskAnswers = {
+        actions   = ["states:SendTaskFailure", "states:SendTaskSuccess"]
+        resources = ["*"]
+      }
+    },
+    var.bucket.kms_key_arn == null ? {} : {
+      BucketKey = {
+        actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        resources = [var.bucket.kms_key_arn]
+      }
+    },
+  )
+}
+
+# Any way of changing the tag sends this event, as best effort: the sweep finds what it missed.
+resource "aws_cloudwatch_event_rule" "tag" {
+  description = "The tag Maintenance of a state machine changed"
+  name        = "${var.name}-maintenance-tag"
+  tags        = var.tags
+
+  event_pattern = jsonencode(merge(
+    {
+      source      = ["aws.tag"]
+      detail-type = ["Tag Change on Resource"]
+      detail = {
+        changed-tag-keys = ["Maintenance"]
+        resource-type    = ["stateMachine"]
+        service          = ["states"]
+      }
+    },
+    contains(var.state_machine_names, "*") ? {} : { resources = [for arn in local.state_machine_arns : { wildcard = arn }] },
+  ))
+}
+
+resource "aws_cloudwatch_event_target" "tag" {
+  arn       = module.function.alias_arn
+  rule      = aws_cloudwatch_event_rule.tag.name
+  target_id = "maintenance"
+}
+
+resource "aws_cloudwatch_event_rule" "sweep" {
+  description         = "Looks for what no event told: changed tags, parked tasks, abandoned drains"
+  name                = "${var.name}-maintenance-sweep"
+  schedule_expression = "rate(1 minute)"
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "sweep" {
+  arn       = module.function.alias_arn
+  input     = jsonencode({ action = "sweep" })
+  rule      = aws_cloudwatch_event_rule.sweep.name
+  target_id = "maintenance"
+
+  # A sweep that could not start is not made up for: the next is due.
+  retry_policy {
+    maximum_event_age_in_seconds = 60
+    maximum_retry_attempts       = 0
+  }
+}

@@ -1,0 +1,178 @@
+locals {
+  function_name = "${var.name}-slack-webhook"
+  path          = "/slack/interactions"
+}
+
+module "function" {
+  source = "../lambda_function"
+
+  bucket               = var.bucket
+  description          = "Approval gate: receives the clicks from Slack"
+  lambda               = var.lambda
+  logs                 = var.logs
+  memory_size          = var.memory_size
+  name                 = local.function_name
+  package              = var.package
+  python               = var.python
+  reserved_concurrency = var.reserved_concurrency
+  source_name          = "slack_webhook"
+  tags                 = var.tags
+  timeout              = 30 # a click takes less than 3 seconds; status events read histories
+
+  environment_variables = {
+    APPROVAL_FUNCTION_ARN    = var.approval_function_arn
+    BUCKET                   = var.bucket.name
+    ENVIRONMENT              = coalesce(var.environment, var.name)
+    SLACK_API_URL            = var.slack.api_url
+    SLACK_BOT_TOKEN_ARN      = var.slack.bot_token_secret_arn
+    SLACK_SIGNING_SECRET_ARN = var.slack.signing_secret_secret_arn
+  }
+
+  # The click comes synchronously; this is for the status events of executions that died.
+  event_invoke = {}
+
+  invokers = {
+    SlackApi = {
+      principal  = "apigateway.amazonaws.com"
+      source_arn = "${aws_apigatewayv2_api.this.execution_arn}/*/POST${local.path}"
+    }
+    ApprovalStatus = {
+      principal  = "events.amazonaws.com"
+      source_arn = aws_cloudwatch_event_rule.status.arn
+    }
+  }
+
+  statements = merge(
+    {
+      # The task of an execution that died before it claimed its token is claimed here.
+      Claims = {
+        actions   = ["s3:GetObject", "s3:PutObject"]
+        resources = ["${var.bucket.arn}/approval-claims/*"]
+      }
+      # Without it a claim that cannot be seen yet reads as 403. "IfExists", because this may be asked about a GetObject.
+      ClaimsListing = {
+        actions    = ["s3:ListBucket"]
+        conditions = { StringLikeIfExists = { "s3:prefix" = ["approval-claims/*"] } }
+        resources  = [var.bucket.arn]
+      }
+      # Authorised against the execution, function:NAME:VERSION/durable-execution/...
+      Callbacks = {
+        actions = [
+          "lambda:GetDurableExecution",
+          "lambda:GetDurableExecutionHistory",
+          "lambda:SendDurableExecutionCallbackSuccess",
+        ]
+        resources = ["${var.approval_function_arn}:*"]
+      }
+      SlackBotToken = {
+        actions   = [strcontains(var.slack.bot_token_secret_arn, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
+        resources = [var.slack.bot_token_secret_arn]
+      }
+      SlackSigningSecret = {
+        actions   = [strcontains(var.slack.signing_secret_secret_arn, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
+        resources = [var.slack.signing_secret_secret_arn]
+      }
+      # A task token belongs to no resource that a policy could name: "Actions, resources, and condition keys for
+      # AWS Step Functions" in the service authorization reference.
+      TaskAnswers = {
+        actions   = ["states:SendTaskFailure"]
+        resources = ["*"]
+      }
+    },
+    var.bucket.kms_key_arn == null ? {} : {
+      BucketKey = {
+        actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        resources = [var.bucket.kms_key_arn]
+      }
+    },
+    length(var.slack.kms_key_arns) == 0 ? {} : {
+      SlackSecretKeys = {
+        actions    = ["kms:Decrypt"]
+        conditions = { StringLike = { "kms:ViaService" = ["secretsmanager.*", "ssm.*"] } }
+        resources  = var.slack.kms_key_arns
+      }
+    },
+  )
+}
+
+resource "aws_apigatewayv2_api" "this" {
+  description   = "Slack's interactivity request URL"
+  name          = local.function_name
+  protocol_type = "HTTP"
+  tags          = var.tags
+}
+
+resource "aws_apigatewayv2_integration" "this" {
+  api_id                 = aws_apigatewayv2_api.this.id
+  integration_type       = "AWS_PROXY"
+  integration_uri        = module.function.alias_invoke_arn
+  payload_format_version = "2.0"
+}
+
+# Public, as Slack has no AWS credentials: the function checks Slack's signature before it looks at anything else.
+resource "aws_apigatewayv2_route" "this" {
+  api_id             = aws_apigatewayv2_api.this.id
+  authorization_type = "NONE"
+  route_key          = "POST ${local.path}"
+  target             = "integrations/${aws_apigatewayv2_integration.this.id}"
+}
+
+# Below /aws/vendedlogs/, because API Gateway names every other log group in one resource policy of limited length.
+resource "aws_cloudwatch_log_group" "access" {
+  name              = "/aws/vendedlogs/apigateway/${local.function_name}"
+  kms_key_id        = var.logs.kms_key_arn
+  retention_in_days = var.logs.retention_in_days
+  tags              = var.tags
+}
+
+resource "aws_apigatewayv2_stage" "this" {
+  api_id      = aws_apigatewayv2_api.this.id
+  auto_deploy = true
+  name        = "$default"
+  tags        = var.tags
+
+  access_log_settings {
+    destination_arn = aws_cloudwatch_log_group.access.arn
+    format = jsonencode({
+      errorMessage       = "$context.error.message"
+      integrationError   = "$context.integrationErrorMessage"
+      integrationLatency = "$context.integrationLatency"
+      ip                 = "$context.identity.sourceIp"
+      requestId          = "$context.requestId"
+      requestTime        = "$context.requestTime"
+      responseLatency    = "$context.responseLatency"
+      responseLength     = "$context.responseLength"
+      routeKey           = "$context.routeKey"
+      status             = "$context.status"
+      userAgent          = "$context.identity.userAgent"
+    })
+  }
+
+  default_route_settings {
+    throttling_burst_limit = var.throttling.burst_limit
+    throttling_rate_limit  = var.throttling.rate_limit
+  }
+}
+
+# Executions that ended without their own code: the waiting task is failed and the message locked.
+resource "aws_cloudwatch_event_rule" "status" {
+  description = "Approval executions that were stopped, failed or timed out"
+  name        = "${var.name}-approval-status"
+  tags        = var.tags
+
+  event_pattern = jsonencode({
+    source      = ["aws.lambda"]
+    detail-type = ["Durable Execution Status Change"]
+    detail = {
+      # The event may name the function or the version.
+      functionArn = [var.approval_function_arn, { prefix = "${var.approval_function_arn}:" }]
+      status      = ["FAILED", "STOPPED", "TIMED_OUT"]
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "status" {
+  arn       = module.function.alias_arn
+  rule      = aws_cloudwatch_event_rule.status.name
+  target_id = "slack-webhook"
+}

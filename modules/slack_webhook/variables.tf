@@ -1,0 +1,147 @@
+variable "approval_function_arn" {
+  description = "Unqualified ARN of the approval function (output `function_arn` of `modules/approval_gate`)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[A-Za-z0-9_-]+$", var.approval_function_arn))
+    error_message = "approval_function_arn is \"${var.approval_function_arn}\": give the unqualified ARN arn:aws:lambda:REGION:ACCOUNT:function:NAME, without version or alias."
+  }
+}
+
+variable "bucket" {
+  description = "Bucket of the package and of the approval gate's claims; with the KMS key of its objects, if it has one."
+  type = object({
+    arn         = string
+    kms_key_arn = optional(string)
+    name        = string
+  })
+  nullable = false
+}
+
+variable "environment" {
+  description = "Label that messages show, so that people see what they decide about, for example \"production\"; null means `name`."
+  type        = string
+  default     = null
+}
+
+variable "lambda" {
+  description = "What all functions of a stack have in common; see `modules/lambda_function`."
+  type = object({
+    alarm_actions            = optional(list(string))
+    environment_kms_key_arn  = optional(string)
+    failed_events            = optional(object({ arn = string }))
+    permissions_boundary_arn = optional(string)
+    role_path                = optional(string, "/")
+    runtime                  = optional(string, "python3.13")
+    tracing                  = optional(bool, false)
+    vpc = optional(object({
+      security_group_ids = list(string)
+      subnet_ids         = list(string)
+    }))
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "logs" {
+  description = "The function's log group: retention in days, KMS key, least level; see `modules/lambda_function`."
+  type = object({
+    kms_key_arn       = optional(string)
+    level             = optional(string, "INFO")
+    retention_in_days = optional(number, 30)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "memory_size" {
+  description = "Memory in MB; CPU comes in proportion, and Slack waits no longer than 3 seconds for an answer."
+  type        = number
+  default     = 512
+  nullable    = false
+}
+
+variable "name" {
+  description = "Beginning of all names: the function is `<name>-slack-webhook`."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", var.name))
+    error_message = "name is \"${var.name}\" (${length(var.name)} characters): use 1 to 40 lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen; the names made of it must stay below 64."
+  }
+}
+
+variable "package" {
+  description = "A ready-made package in S3; null builds it at apply."
+  type = object({
+    s3_bucket         = string
+    s3_key            = string
+    s3_object_version = optional(string)
+  })
+  default = null
+}
+
+variable "python" {
+  description = "Python (3.9 or newer, with pip or uv) that builds the package on the machine that applies."
+  type        = string
+  default     = "python3"
+  nullable    = false
+}
+
+variable "reserved_concurrency" {
+  description = "Reserved concurrency; -1 reserves nothing."
+  type        = number
+  default     = -1
+  nullable    = false
+}
+
+variable "slack" {
+  description = "Slack: ARNs of the secrets (Secrets Manager secrets or SSM parameters) that hold the bot token and the signing secret, the KMS keys that encrypt them if they are your own, and the API's address."
+  type = object({
+    api_url                   = optional(string, "https://slack.com/api/")
+    bot_token_secret_arn      = string
+    kms_key_arns              = optional(list(string), [])
+    signing_secret_secret_arn = string
+  })
+  nullable = false
+
+  validation {
+    condition     = can(regex("^(https://[^/]+|http://127\\.0\\.0\\.1:[0-9]+)/(.*/)?$", var.slack.api_url))
+    error_message = "slack.api_url is \"${var.slack.api_url}\": give an https:// address that ends in \"/\", such as https://slack.com/api/ (http:// is taken for 127.0.0.1 only)."
+  }
+
+  # What is no ARN may be the secret itself: neither the message nor Terraform's own note on the condition shows it.
+  validation {
+    condition     = can(regex("^arn:[^:]+:(secretsmanager:[^:]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6}|ssm:[^:]+:[0-9]{12}:parameter/.+)$", lookup(var.slack, "bot_token_secret_arn", "")))
+    error_message = "slack.bot_token_secret_arn is no such ARN: give the whole ARN of a Secrets Manager secret (with the six characters at its end) or of an SSM parameter, never the token itself."
+  }
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:(secretsmanager:[^:]+:[0-9]{12}:secret:.+-[A-Za-z0-9]{6}|ssm:[^:]+:[0-9]{12}:parameter/.+)$", lookup(var.slack, "signing_secret_secret_arn", "")))
+    error_message = "slack.signing_secret_secret_arn is no such ARN: give the whole ARN of a Secrets Manager secret (with the six characters at its end) or of an SSM parameter, never the secret itself."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that takes tags, but for S3 objects."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "throttling" {
+  description = "Requests per second that the API lets through, and the burst above them."
+  type = object({
+    burst_limit = optional(number, 100)
+    rate_limit  = optional(number, 50)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.throttling.burst_limit >= 1 && var.throttling.rate_limit >= 1
+    error_message = "throttling is ${jsonencode(var.throttling)}: both limits must be at least 1, or no click gets through."
+  }
+}
