@@ -1,0 +1,93 @@
+"""A click on Approve or Reject: authorise, count, tell."""
+
+import json
+from datetime import datetime
+
+from shared import logs
+from shared.button import Button, ButtonUnreadableError
+from shared.message import ACTIONS_BLOCK_ID, locked, outcome_text
+from slack_webhook import feedback
+from slack_webhook.authorisation import refusal
+from slack_webhook.callbacks import Callbacks, Outcome
+from slack_webhook.deadline import Deadline
+from slack_webhook.interaction import Click
+
+_DECISIONS = {"approve": "approved", "reject": "rejected"}
+
+_UNREADABLE = "This button comes from another version of the approval gate and does not work. Nothing was changed."
+_CLOSED = "Your click was not counted: this request is already decided, or it has expired."
+_NOT_COUNTED = (
+    "Your click did not work: AWS did not accept it, and nothing was decided. Please try again in a moment; "
+    "if it fails again, tell those who run the approval gate."
+)
+_UNKNOWN = (
+    "AWS did not confirm your click in time, so it is not certain that it was counted. "
+    "If this message still has its buttons in a minute, please click again: a decision is never counted twice."
+)
+
+_log = logs.logger(__name__)
+
+
+def handle(click: Click, callbacks: Callbacks, now: datetime, deadline: Deadline) -> None:
+    """Count a click if the person may decide, and tell people what became of it.
+
+    Args:
+        click: What Slack sent, its signature verified.
+        callbacks: The approval function's callbacks.
+        now: The time of the decision (aware, UTC).
+        deadline: When Slack stops waiting.
+    """
+    facts = {
+        "slack_user": click.person.id,
+        "slack_team": click.person.team,
+        "slack_channel": click.channel,
+        "slack_ts": click.ts,
+    }
+    try:
+        button = Button.decode(click.value)
+    except ButtonUnreadableError as error:
+        _log.warning("click refused", extra={**facts, "refusal": "button_unreadable", "reason": str(error)})
+        feedback.note(click.response_url, _UNREADABLE, deadline)
+        return
+    refused = refusal(button, click.person)
+    if refused:
+        _log.warning("click refused", extra={**facts, "refusal": refused.code, "choice": button.choice})
+        feedback.note(click.response_url, refused.text, deadline)
+        return
+    outcome = callbacks.complete_first_open(button.callback_ids, _result(button, click, now), deadline)
+    _log.info("click handled", extra={**facts, "choice": button.choice, "outcome": outcome.value})
+    _tell(button, click, outcome, now, deadline)
+
+
+def _result(button: Button, click: Click, now: datetime) -> bytes:
+    """Return what the durable function gets: the vote, and where the message is."""
+    person = click.person
+    vote = {
+        "v": 1,
+        "decision": button.choice,
+        "user": {"id": person.id, "team": person.team, "name": person.name},
+        "at": now.isoformat(timespec="milliseconds"),
+        "reason": None,
+        "inputs": {},
+        "message": {"channel": click.channel, "ts": click.ts},
+    }
+    return json.dumps(vote).encode()
+
+
+def _tell(button: Button, click: Click, outcome: Outcome, now: datetime, deadline: Deadline) -> None:
+    if outcome is Outcome.COUNTED:
+        # The same rendering that the durable function writes a moment later.
+        _lock(click, outcome_text(_DECISIONS[button.choice], click.person.id, now), deadline)
+    elif outcome is Outcome.CLOSED:
+        feedback.note(click.response_url, _CLOSED, deadline)
+        _lock(click, outcome_text("closed"), deadline)
+    elif outcome is Outcome.NOT_COUNTED:
+        feedback.note(click.response_url, _NOT_COUNTED, deadline)
+    else:
+        feedback.note(click.response_url, _UNKNOWN, deadline)
+
+
+def _lock(click: Click, outcome: str, deadline: Deadline) -> None:
+    # Without buttons there is nothing to remove, and the outcome that stands there says more than ours.
+    if any(block.get("block_id") == ACTIONS_BLOCK_ID for block in click.blocks):
+        feedback.replace(click.response_url, click.text, locked(click.blocks, outcome), deadline)
