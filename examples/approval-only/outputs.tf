@@ -1,0 +1,19 @@
+output "approval_function_arn" {
+  description = "ARN of the approval function's alias: what callers invoke."
+  value       = module.workflow_gates.approval_function_arn
+}
+
+output "ask_policy_arn" {
+  description = "ARN of the policy for whoever may ask."
+  value       = aws_iam_policy.ask.arn
+}
+
+output "secret_arns" {
+  description = "ARNs of the secrets whose values are to be put in."
+  value       = { for name, secret in aws_secretsmanager_secret.slack : name => secret.arn }
+}
+
+output "slack_request_url" {
+  description = "The interactivity request URL to enter in the Slack app."
+  value       = module.workflow_gates.slack_request_url
+}
