@@ -1,0 +1,130 @@
+"""Python client of the local Slack: look, wait, click, and make it fail."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import urllib3
+
+from sandbox.slack.workspace import Call, Changes, Click, Json, Message, Note
+
+_Found = TypeVar("_Found")
+_POLL = 20.0
+_OK = 200
+
+
+class SlackSandboxError(Exception):
+    """The local Slack refused a request of its own control interface."""
+
+
+class NotSeenError(SlackSandboxError):
+    """What was waited for did not come in time."""
+
+
+@dataclass(frozen=True)
+class SlackSandbox:
+    """A running local Slack.
+
+    Attributes:
+        url: Base address, without a trailing slash.
+    """
+
+    url: str
+
+    @property
+    def api_url(self) -> str:
+        """Base address of the Web API, as an app is configured with it."""
+        return f"{self.url}/api/"
+
+    def app(self) -> Json:
+        """Return the app's settings (`bot_token`, `signing_secret`, ...), people and channels."""
+        return self._request("GET", "app")
+
+    def configure(self, **settings: Any) -> Json:
+        """Change `request_url`, `signing_secret`, `bot_token` or `scopes` of the app."""
+        return self._request("POST", "app", settings)
+
+    def add_fault(self, method: str, **fault: Any) -> None:
+        """Script a fault: see `sandbox.slack.faults.Fault`."""
+        self._request("POST", "faults", {"method": method, **fault})
+
+    def clear_faults(self) -> None:
+        """Forget all faults."""
+        self._request("DELETE", "faults")
+
+    def click(self, message: Message, action_id: str, user: str, **how: Any) -> Click:
+        """Click a button.
+
+        Args:
+            message: The message.
+            action_id: Which button.
+            user: Id of who clicks.
+            **how: `revision`, `forged`, `age` of `sandbox.slack.interactivity.ClickRequest`.
+
+        Raises:
+            SlackSandboxError: If nobody could make that click.
+        """
+        request = {"channel": message.channel, "ts": message.ts, "action_id": action_id, "user": user, **how}
+        return Click(**self._request("POST", "click", request))
+
+    def changes(self, after: int = 0, wait: float = 0.0) -> Changes:
+        """Return what changed after a version, waiting up to `wait` seconds for a change."""
+        return Changes.from_json(self._request("GET", f"changes?after={after}&wait={wait}"))
+
+    def messages(self) -> tuple[Message, ...]:
+        """Return all messages, the oldest first."""
+        return self.changes().messages
+
+    def calls(self, method: str | None = None) -> tuple[Call, ...]:
+        """Return the app's calls, of one method or of all."""
+        return tuple(call for call in self.changes().calls if method in (None, call.method))
+
+    def wait_for_message(self, matches: Callable[[Message], bool], timeout: float = 30.0) -> Message:
+        """Return the first message that matches, as soon as there is one.
+
+        Args:
+            matches: Says whether a message is the one.
+            timeout: Seconds to wait.
+
+        Raises:
+            NotSeenError: If none came in time.
+        """
+        return self._wait_for(lambda changes: (m for m in changes.messages if matches(m)), "message", timeout)
+
+    def wait_for_note(self, matches: Callable[[Note], bool], timeout: float = 30.0) -> Note:
+        """Return the first private note that matches, as soon as there is one.
+
+        Args:
+            matches: Says whether a note is the one.
+            timeout: Seconds to wait.
+
+        Raises:
+            NotSeenError: If none came in time.
+        """
+        return self._wait_for(lambda changes: (n for n in changes.notes if matches(n)), "private note", timeout)
+
+    def _wait_for(self, find: Callable[[Changes], Iterable[_Found]], what: str, timeout: float) -> _Found:
+        deadline, seen = time.monotonic() + timeout, 0
+        while True:
+            changes = self.changes(seen, max(0.0, min(_POLL, deadline - time.monotonic())))
+            for found in find(changes):
+                return found
+            seen = changes.version
+            if time.monotonic() >= deadline:
+                raise NotSeenError(f"no such {what} in the local Slack within {timeout:.0f} s")
+
+    def _request(self, method: str, path: str, body: Json | None = None) -> Json:
+        with urllib3.PoolManager(retries=False) as pool:
+            answer = pool.request(
+                method,
+                f"{self.url}/_sandbox/{path}",
+                body=None if body is None else json.dumps(body),
+                headers={"Content-Type": "application/json"},
+                timeout=_POLL * 2,
+            )
+        data: Json = json.loads(answer.data)
+        if answer.status != _OK:
+            raise SlackSandboxError(str(data.get("error", data)))
+        return data
