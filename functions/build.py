@@ -213,7 +213,7 @@ def trim(content: Path, services: frozenset[str]) -> None:
             if entry.name not in services:
                 _remove(entry)
     junk = [content / "bin", content / "boto3" / "examples"]
-    for pattern in ("*.dist-info", "__pycache__", "examples-1.json*", "*.pyi", "py.typed"):
+    for pattern in ("*.dist-info", "__pycache__", "examples-1.json*", "*.pyi", "py.typed", ".*"):
         junk += content.rglob(pattern)
     for entry in junk:
         _remove(entry)
