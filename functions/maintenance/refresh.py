@@ -1,0 +1,207 @@
+"""Bring a flag in line with its source (R1 to R4): the only way the source reaches a flag."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from maintenance.cloud import CloudError, ConflictError
+from maintenance.drain import Drain, Tally, new_lease
+from maintenance.flag import Changes, Seen, State
+from maintenance.gate import Gate
+from maintenance.machines import Machine
+from maintenance.source import UNTIL, Source, read_source
+from shared.errors import WorkflowGatesError
+from shared.logs import logger
+
+INIT = "first check-in"
+"""Reason of a flag that a check-in found missing and created, until somebody has looked at the source (P4)."""
+
+_SHOWN = 10  # gates named in an error; the log names all
+
+_log = logger(__name__)
+
+
+class ContendedError(WorkflowGatesError):
+    """A flag changed between every read and write of ours."""
+
+
+class IncompleteError(WorkflowGatesError):
+    """Some gates could not be brought in line; the others were. The sweep tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What the one who begins a maintenance wants others to read."""
+
+    reason: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """How a refresh left a gate.
+
+    Attributes:
+        state: The flag's state.
+        overridden: Whether the override closed it.
+        tally: What became of its parked tasks.
+    """
+
+    state: State
+    overridden: bool
+    tally: Tally
+
+
+def refresh(gate: Gate, machine: Machine, *, notes: Notes | None = None, batches: int | None = None) -> Refreshed:
+    """Bring a flag in line with its source, and drain if that opens the gate.
+
+    Args:
+        gate: The gate.
+        machine: The state machine.
+        notes: Written into the flag if the gate is closed; None keeps what is there.
+        batches: How many batches to drain at most before handing over; None for as many as time allows.
+
+    Raises:
+        ContendedError: If others kept changing the flag; the sweep will see to it.
+        DrainIncompleteError: If parked tasks could not be resumed.
+        CloudError: If AWS does not answer.
+    """
+    attempt = _Attempt(
+        gate=gate,
+        machine=machine,
+        notes=notes,
+        batches=batches,
+        owner=gate.runtime.random_id(),
+        tally=Tally(),
+    )
+    for _ in range(gate.limits.tries):
+        try:
+            refreshed = attempt.run()
+        except ConflictError:
+            continue
+        _log.info(
+            "refreshed",
+            extra={
+                "machine": machine.name,
+                "state": refreshed.state,
+                "resumed": refreshed.tally.resumed,
+                "dead": refreshed.tally.dead,
+                "quarantined": refreshed.tally.quarantined,
+            },
+        )
+        return refreshed
+    raise ContendedError(
+        f"the flag of {machine.name} changed {gate.limits.tries} times while it was being written; "
+        "the next sweep tries again"
+    )
+
+
+@dataclass(slots=True)
+class Round:
+    """What became of several gates, one after the other.
+
+    Attributes:
+        refreshed: The gates in line with their source, by name.
+        failed: Why the others are not.
+    """
+
+    refreshed: dict[str, Refreshed] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def answer(self, action: str) -> dict[str, Any]:
+        """Return what an action answers: the state of each gate.
+
+        Raises:
+            IncompleteError: If a gate could not be brought in line, so that the invocation counts as failed.
+        """
+        if self.failed:
+            shown = "; ".join(f"{name}: {why}" for name, why in sorted(self.failed.items())[:_SHOWN])
+            raise IncompleteError(
+                f"{action}: {len(self.failed)} of {len(self.failed) + len(self.refreshed)} gates are not confirmed "
+                f"(the next sweep tries again): {shown}"
+            )
+        return {
+            "action": action,
+            "machines": {name: one.state.value for name, one in sorted(self.refreshed.items())},
+            "resumed_tokens": sum(one.tally.resumed for one in self.refreshed.values()),
+        }
+
+
+def refresh_each(
+    gate: Gate, machines: Iterable[Machine], *, batches: int | None = None, into: Round | None = None
+) -> Round:
+    """Refresh several gates; one that fails does not keep the others waiting.
+
+    Args:
+        gate: The gate.
+        machines: The state machines, the most urgent first.
+        batches: As for `refresh`.
+        into: Adds to this round.
+    """
+    done = Round() if into is None else into
+    for machine in machines:
+        if gate.time_short:
+            done.failed[machine.name] = "no time left"
+            continue
+        try:
+            done.refreshed[machine.name] = refresh(gate, machine, batches=batches)
+        except WorkflowGatesError as error:
+            done.failed[machine.name] = str(error)
+            _log.warning("not refreshed: %s", error, extra={"machine": machine.name})
+    return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    gate: Gate
+    machine: Machine
+    notes: Notes | None
+    batches: int | None
+    owner: str
+    tally: Tally
+
+    def run(self) -> Refreshed:
+        flags, name = self.gate.flags, self.machine.name
+        seen = flags.read(name)  # R1
+        source = read_source(self.gate, self.machine)  # R2, R3
+        if source.on:
+            # R4. Also if closed already: whoever read the flag before this write can no longer open the gate.
+            flags.write(name, seen, **self._closed(seen, source))
+            return self._left(State.CLOSED, overridden=source.override is not None)
+        if source.leftover_until:
+            self._forget_until()
+        if seen.flag.state is State.OPEN and not self.gate.tasks.oldest(name, 1):
+            return self._left(State.OPEN)
+        if seen.flag.state is State.DRAINING and seen.leased(self.gate.runtime.now(), but_to=self.owner):
+            return self._left(State.DRAINING)
+        held = flags.write(name, seen, state=State.DRAINING, lease=new_lease(self.gate, self.owner))  # R4
+        return self._left(Drain(self.gate, self.machine, self.owner, held, self.tally).run(self.batches))
+
+    def _left(self, state: State, *, overridden: bool = False) -> Refreshed:
+        return Refreshed(state, overridden, self.tally)
+
+    def _closed(self, seen: Seen, source: Source) -> Changes:
+        closed_before = seen.flag.state is State.CLOSED and not seen.missing
+        notes = self.notes
+        if notes is None:
+            if source.override is not None:
+                notes = Notes(source.override.reason, source.override.by)
+            elif closed_before and seen.flag.reason != INIT:
+                notes = Notes(seen.flag.reason, seen.flag.by)
+            else:
+                notes = Notes()
+        return Changes(
+            state=State.CLOSED,
+            closed_at=(seen.flag.closed_at if closed_before else None) or self.gate.runtime.now(),
+            reason=notes.reason,
+            by=notes.by,
+            until=source.until,
+            lease=None,
+        )
+
+    def _forget_until(self) -> None:
+        try:
+            self.gate.cloud.untag(self.machine.arn, [UNTIL])
+        except CloudError as error:
+            # The sweep sees the tag and comes back.
+            _log.warning("tag %s stays: %s", UNTIL, error, extra={"machine": self.machine.name})
