@@ -70,7 +70,7 @@ class Slack:
 
         Args:
             method: Name of the method, such as `chat.postMessage`.
-            arguments: Its arguments, sent as JSON.
+            arguments: Its arguments.
 
         Returns:
             Slack's answer (`ok` is true).
@@ -81,7 +81,8 @@ class Slack:
             SlackUnavailableError: If the outcome is unknown.
         """
         try:
-            answer = self._client.api_call(method, json=dict(arguments))
+            # The library's own methods know which of Slack's take JSON and which take a query only.
+            answer = getattr(self._client, method.replace(".", "_"))(**arguments)
         except SlackApiError as error:
             raise _sorted(method, error) from None  # its text repeats Slack's whole answer
         except (OSError, http.client.HTTPException, SlackClientError) as error:
