@@ -1,0 +1,142 @@
+"""What a caller asks for, checked before anything is done."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+
+from approval.settings import Settings
+from shared.errors import WorkflowGatesError
+
+# Seconds between the latest timeout of a request and the end of its execution: to answer the task, lock the message.
+MARGIN_SECONDS = 120
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
+_MAX_TOKEN_LENGTH = 2048
+_MAX_SHOWN = 80
+
+_SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("request.schema.json").read_text("utf-8"))
+_check = fastjsonschema.compile(_SCHEMA)
+
+
+class InvalidRequestError(WorkflowGatesError):
+    """The caller has to change the request: the message names the field, its value and what it should be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A valid request, with the deployment's defaults filled in.
+
+    Attributes:
+        title: One line.
+        description: Free text, may be empty.
+        fields: Names and texts.
+        approvers: Slack user ids of who may decide; at least one of them can.
+        requester: Slack user id of who asks, if known.
+        allow_self_approval: Whether the requester may decide.
+        channel: Slack channel id, or `#name`.
+        timeout_seconds: Seconds that the request waits.
+        fails_task: Whether a Step Functions task fails unless approved; otherwise it succeeds with the decision.
+    """
+
+    title: str
+    description: str
+    fields: Mapping[str, str]
+    approvers: tuple[str, ...]
+    requester: str | None
+    allow_self_approval: bool
+    channel: str
+    timeout_seconds: int
+    fails_task: bool
+
+
+def usable_token(event: object) -> str | None:
+    """Return the event's Step Functions task token, or None where it has none that Step Functions could know."""
+    token = event.get("task_token") if isinstance(event, dict) else None
+    return token if isinstance(token, str) and 0 < len(token) <= _MAX_TOKEN_LENGTH else None
+
+
+def read(event: object, settings: Settings) -> Request:
+    """Read the function's input, `{"request": {...}, "task_token": "..."}`.
+
+    Args:
+        event: The input; its task token is optional, and never repeated in an error.
+        settings: The deployment, for its defaults and limits.
+
+    Raises:
+        InvalidRequestError: If anything is wrong with it.
+    """
+    if not isinstance(event, dict) or "request" not in event:
+        raise InvalidRequestError('the input has no field request; pass {"request": {"title": "..."}}')
+    if unknown := sorted(set(event) - {"request", "task_token"}):
+        raise InvalidRequestError(f"the input has an unknown field {unknown[0]}; only request and task_token are known")
+    if "task_token" in event and usable_token(event) is None:
+        raise InvalidRequestError(
+            f"task_token is not a text of 1 to {_MAX_TOKEN_LENGTH} characters (its value is never shown); "
+            "pass $$.Task.Token of a .waitForTaskToken task, or leave the field out"
+        )
+    data = event["request"]
+    try:
+        _check(data)
+    except fastjsonschema.JsonSchemaValueException as error:
+        raise InvalidRequestError(_explained(error)) from None
+    request = Request(
+        title=data["title"],
+        description=data.get("description", ""),
+        fields=data.get("fields", {}),
+        approvers=tuple(data.get("approvers", {}).get("users", ())) or settings.approvers,
+        requester=data.get("requester"),
+        allow_self_approval=data.get("allow_self_approval", False),
+        channel=data.get("channel", settings.channel),
+        timeout_seconds=int(data.get("timeout_seconds", settings.default_timeout)),
+        fails_task=data.get("on_not_approved", "fail") == "fail",
+    )
+    _check_approvers(request)
+    _check_timeout(request, settings)
+    return request
+
+
+def _check_approvers(request: Request) -> None:
+    if not request.approvers:
+        raise InvalidRequestError(
+            "request.approvers is empty and the deployment has no default approvers; "
+            'pass {"users": ["U0123ABCD"]} or set default approvers'
+        )
+    if set(request.approvers) == {request.requester} and not request.allow_self_approval:
+        raise InvalidRequestError(
+            f"request.approvers is only {request.requester}, the requester, who may not approve the own request; "
+            "name another approver or set allow_self_approval to true"
+        )
+
+
+def _check_timeout(request: Request, settings: Settings) -> None:
+    longest = settings.execution_timeout - MARGIN_SECONDS
+    if request.timeout_seconds > longest:
+        raise InvalidRequestError(
+            f"request.timeout_seconds is {request.timeout_seconds}, more than the {longest} that the deployment allows "
+            f"(its execution timeout of {settings.execution_timeout} less {MARGIN_SECONDS}); "
+            "ask for less time, or deploy a longer execution timeout"
+        )
+
+
+def _explained(error: fastjsonschema.JsonSchemaValueException) -> str:
+    """Return what is wrong, in the words of the field's own description."""
+    path = str(error.name)
+    where = path.replace("data", "request", 1)
+    definition: Mapping[str, Any] = error.definition
+    properties: Mapping[str, Any] = definition.get("properties", {})
+    if error.rule == "required":
+        missing = next(name for name in definition["required"] if name not in error.value)
+        return f"{where}.{missing} is missing; expected {properties[missing]['description']}"
+    if error.rule == "additionalProperties":
+        unknown = next(name for name in error.value if name not in properties)
+        return f"{where}.{unknown[:_MAX_SHOWN]} is not a known field; the known ones are {', '.join(properties)}"
+    problem = error.message.removeprefix(path).strip()
+    return f"{where} is {_shown(error.value)} but {problem}; expected {definition['description']}"
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
