@@ -1,6 +1,6 @@
 """Writes the tables of inputs and outputs into the READMEs of the root and of every module.
 
-python tests/schema/readme_tables.py            rewrites what lies between the markers <!-- inputs -->, <!-- outputs -->
+python tests/schema/readme_tables.py            rewrites what lies between the markers
 python tests/schema/readme_tables.py --check    changes nothing, fails when a table is not current
 """
 

@@ -41,7 +41,7 @@ def parse(text: str) -> dict[str, Any]:
 def unknown_names(text: str) -> list[str]:
     """What is in a Terraform file but not in the provider, one sentence each."""
     parsed = parse(text)
-    found = []
+    found: list[str] = []
     for kind, schemas in (("resource", SCHEMA["resources"]), ("data", SCHEMA["data"])):
         for entry in parsed.get(kind, []):
             for type_name, instances in entry.items():
@@ -64,10 +64,8 @@ def unknown_names(text: str) -> list[str]:
 def wrong_arguments(place: str, schema: dict[str, Any], body: dict[str, Any]) -> Iterator[str]:
     """Unknown and missing arguments and blocks of one block, and of those in it."""
     arguments = schema["arguments"] if "arguments" in schema else schema["block"]
-    given = {name: value for name, value in body.items() if name not in {"__is_block__", "dynamic"}}
-    contents = [
-        (name, value) for name, value in given.items() if name not in META_ARGUMENTS or "arguments" not in schema
-    ]
+    other = {"__is_block__", "dynamic", *(META_ARGUMENTS if "arguments" in schema else ())}
+    contents = [(name, value) for name, value in body.items() if name not in other]
     for entry in body.get("dynamic", []):
         contents += [(name, dynamic["content"]) for name, dynamic in entry.items()]
     for name, value in contents:
