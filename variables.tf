@@ -121,8 +121,8 @@ variable "lambda" {
   nullable = false
 
   validation {
-    condition     = var.lambda.failed_events == null || can(regex("^arn:[^:]+:(sqs|sns):", var.lambda.failed_events.arn))
-    error_message = "lambda.failed_events.arn is \"${try(var.lambda.failed_events.arn, "")}\": give the ARN of an SQS queue or an SNS topic, arn:aws:sqs:... or arn:aws:sns:..."
+    condition     = var.lambda.failed_events == null || can(regex("^arn:[^:]+:(sqs|sns):[^:]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.lambda.failed_events.arn))
+    error_message = "lambda.failed_events.arn is \"${try(var.lambda.failed_events.arn, "")}\": give the ARN of an SQS queue or an SNS topic, arn:aws:sqs:... or arn:aws:sns:..., that is not FIFO (Lambda takes none)."
   }
 
   validation {
