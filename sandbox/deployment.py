@@ -1,0 +1,274 @@
+"""The sandbox: a local AWS, a local Slack, and `examples/complete` deployed into them by Terraform."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+import boto3
+import urllib3
+from botocore.config import Config
+
+from sandbox.processes import ROOT, ProcessError, server, tail
+from sandbox.provider_bridge import mirror
+from sandbox.slack.client import SlackSandbox
+from sandbox.slack.workspace import ALICE, APPROVALS, BOB
+from sandbox.terraform import Json, Say, Terraform, durable_functions, environment
+
+REGION = "us-east-2"
+NAME = "orders"
+STATE_MACHINE = "Order"
+EXAMPLE = Path("examples") / "complete"
+SCRATCH = ROOT / ".sandbox"
+
+_AWS_LOG = "aws.log"
+_POLL = 0.1
+_OK = 200
+_API_URL = re.compile(r"https://(?P<api>[a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?P<path>/.*)")
+_Value = TypeVar("_Value")
+
+
+class SandboxError(Exception):
+    """The sandbox could not do what was asked of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandbox:
+    """A running sandbox.
+
+    Attributes:
+        directory: Scratch folder of this run, with the logs and the copy that Terraform works on.
+        aws_url: Address of the local AWS.
+        slack: The local Slack.
+        terraform: Terraform in the copy of `examples/complete`.
+        outputs: Terraform's outputs.
+    """
+
+    directory: Path
+    aws_url: str
+    slack: SlackSandbox
+    terraform: Terraform
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the local AWS."""
+        return _client(self.aws_url, service)
+
+    def control(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Call a control endpoint of the local AWS.
+
+        Args:
+            method: HTTP method.
+            path: Path below `/_sandbox/`.
+            body: JSON to send.
+
+        Raises:
+            SandboxError: If it refuses.
+        """
+        return _control(self.aws_url, method, path, body)
+
+    def names(self) -> dict[str, str]:
+        """Return the shown name of each person in the local Slack."""
+        return {user["id"]: user["real_name"] for user in self.slack.app()["users"]}
+
+
+@contextmanager
+def running(say: Say) -> Iterator[Sandbox]:
+    """Start everything and deploy; on the way out, whatever the reason, end every process and remove the scratch copy.
+
+    While it runs, SIGTERM ends this process in the same orderly way as Ctrl-C does.
+
+    Args:
+        say: Takes lines for people.
+
+    Yields:
+        The sandbox.
+
+    Raises:
+        SandboxError: If something cannot be started.
+        TerraformError: If Terraform fails.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_signals_restored())
+        SCRATCH.mkdir(exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix="run-", dir=SCRATCH))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        try:
+            signal.signal(signal.SIGTERM, _leave)
+            aws_url, slack = _servers(stack, directory, say)
+            terraform = Terraform(copy_of_repository(directory / "checkout") / EXAMPLE, _environment(aws_url), say)
+            yield _deployed(Sandbox(directory=directory, aws_url=aws_url, slack=slack, terraform=terraform), say)
+        except Exception as error:
+            if (directory / _AWS_LOG).exists():
+                error.add_note(f"The local AWS's last words:\n{tail(directory / _AWS_LOG)}")
+            raise
+        finally:
+            # Ending takes seconds: let no second Ctrl-C leave a process behind.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+
+
+def until(condition: Callable[[], _Value | None], what: str, timeout: float = 30.0) -> _Value:
+    """Return what a condition gives as soon as it gives something true.
+
+    Args:
+        condition: Asks the local AWS.
+        what: What is waited for, for the error message.
+        timeout: Seconds to wait.
+
+    Raises:
+        SandboxError: If it does not come in time.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise SandboxError(f"{what}: not within {timeout:.0f} s")
+        time.sleep(_POLL)
+
+
+def copy_of_repository(target: Path) -> Path:
+    """Copy what git tracks, as it is in the working tree, so that Terraform leaves nothing in the repository.
+
+    Args:
+        target: Folder to make.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SandboxError: If this is no git checkout.
+    """
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        raise SandboxError(
+            f"{ROOT} is no git checkout: {listed.stderr.decode().strip()}; clone the repository with git"
+        )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def _servers(stack: ExitStack, directory: Path, say: Say) -> tuple[str, SlackSandbox]:
+    try:
+        slack_url = stack.enter_context(server("sandbox.slack", directory / "slack.log", environment({})))
+        aws_url = stack.enter_context(server("sandbox.aws", directory / _AWS_LOG, environment({})))
+    except ProcessError as error:
+        raise SandboxError(str(error)) from error
+    say(f"Local AWS at {aws_url}, local Slack at {slack_url}")
+    return aws_url, SlackSandbox(slack_url)
+
+
+def _deployed(sandbox: Sandbox, say: Say) -> Sandbox:
+    terraform = sandbox.terraform
+    say(f"Terraform deploys {EXAMPLE} (with {mirror.REAL_VERSION} of the AWS provider behind the provider bridge)")
+    terraform.init(_variables(sandbox))
+    plan = terraform.plan()
+    resources = sum(change["change"]["actions"] == ["create"] for change in plan["resource_changes"])
+    durable = durable_functions(plan)
+    say(f"{resources} resources to create; durable by Terraform's plan: {', '.join(durable)}")
+    sandbox.control("POST", "durable-functions", durable)
+    terraform.apply()
+    outputs = terraform.outputs()
+    sandbox.slack.configure(request_url=local_url(outputs["slack_request_url"], sandbox.aws_url))
+    return replace(sandbox, outputs=outputs)
+
+
+def _variables(sandbox: Sandbox) -> Json:
+    app = sandbox.slack.app()
+    secrets = sandbox.client("secretsmanager")
+    token = secrets.create_secret(Name=f"{NAME}/slack-bot-token", SecretString=app["bot_token"])
+    signing = secrets.create_secret(Name=f"{NAME}/slack-signing-secret", SecretString=app["signing_secret"])
+    return {
+        "approvers": [ALICE.id, BOB.id],
+        "environment": "sandbox",
+        "execution_timeout": 86400,
+        "force_destroy": True,
+        "name": NAME,
+        "region": REGION,
+        "slack": {
+            "api_url": sandbox.slack.api_url,
+            "bot_token_secret_arn": token["ARN"],
+            "channel": APPROVALS.id,
+            "signing_secret_secret_arn": signing["ARN"],
+        },
+        "state_machine_name": STATE_MACHINE,
+    }
+
+
+def local_url(url: str, aws_url: str) -> str:
+    """Return where the local AWS serves an HTTP API.
+
+    Args:
+        url: Address of the API as AWS names it.
+        aws_url: Address of the local AWS.
+
+    Raises:
+        SandboxError: If it is not an API's address.
+    """
+    match = _API_URL.fullmatch(url)
+    if not match:
+        raise SandboxError(
+            f"{url!r} is not the address of an HTTP API (https://ID.execute-api.REGION.amazonaws.com/...)"
+        )
+    return f"{aws_url}/_api/{match['api']}{match['path']}"
+
+
+def _environment(aws_url: str) -> dict[str, str]:
+    return environment(
+        {
+            **mirror.environment(),
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": aws_url,
+            "AWS_REGION": REGION,
+        }
+    )
+
+
+def _client(aws_url: str, service: str) -> Any:
+    session = boto3.Session(aws_access_key_id="sandbox", aws_secret_access_key="sandbox", region_name=REGION)
+    config = Config(retries={"total_max_attempts": 1}, proxies={})
+    return session.client(service, endpoint_url=aws_url, config=config)  # type: ignore[call-overload]
+
+
+def _control(aws_url: str, method: str, path: str, body: Json | None) -> Json:
+    with urllib3.PoolManager(retries=False) as pool:
+        sent = None if body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json"}
+        answer = pool.request(method, f"{aws_url}/_sandbox/{path}", body=sent, headers=headers)
+    if answer.status != _OK:
+        raise SandboxError(f"the local AWS answers {answer.status} to {method} {path}: {answer.data.decode()}")
+    data: Json = json.loads(answer.data)
+    return data
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _signals_restored() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
