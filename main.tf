@@ -2,10 +2,11 @@ locals {
   # One bucket serves both gates; where both are off there is none.
   create_bucket = var.bucket.existing == null && (var.approval_gate != null || var.maintenance_gate != null)
 
+  # By index: a reference to all of module.bucket would wait for the lifecycle rules, too, a minute of the provider's.
   bucket = var.bucket.existing == null ? {
-    arn         = one(module.bucket[*].arn)
+    arn         = local.create_bucket ? module.bucket[0].arn : null
     kms_key_arn = var.bucket.kms_key_arn
-    name        = one(module.bucket[*].name)
+    name        = local.create_bucket ? module.bucket[0].name : null
     } : {
     arn         = var.bucket.existing.arn
     kms_key_arn = var.bucket.existing.kms_key_arn
