@@ -97,7 +97,7 @@ class Button:
                 votes_needed=data["n"],
                 voted=tuple(data["seen"]),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ButtonUnreadableError("the button's value is not one that the approval gate writes") from None
         if button.choice not in ("approve", "reject") or not button.callback_ids or not button._has_text_ids():
             raise ButtonUnreadableError("the button's value is not one that the approval gate writes")

@@ -1,16 +1,16 @@
 """A click on Approve or Reject: authorise, count, tell."""
 
-import json
 from datetime import datetime
 
 from shared import logs
 from shared.button import Button, ButtonUnreadableError
+from shared.click import Click
 from shared.message import ACTIONS_BLOCK_ID, locked, outcome_text
 from slack_webhook import feedback
 from slack_webhook.authorisation import refusal
 from slack_webhook.callbacks import Callbacks, Outcome
 from slack_webhook.deadline import Deadline
-from slack_webhook.interaction import Click
+from slack_webhook.interaction import ButtonClick
 
 _DECISIONS = {"approve": "approved", "reject": "rejected"}
 
@@ -28,7 +28,7 @@ _UNKNOWN = (
 _log = logs.logger(__name__)
 
 
-def handle(click: Click, callbacks: Callbacks, now: datetime, deadline: Deadline) -> None:
+def handle(click: ButtonClick, callbacks: Callbacks, now: datetime, deadline: Deadline) -> None:
     """Count a click if the person may decide, and tell people what became of it.
 
     Args:
@@ -59,22 +59,21 @@ def handle(click: Click, callbacks: Callbacks, now: datetime, deadline: Deadline
     _tell(button, click, outcome, now, deadline)
 
 
-def _result(button: Button, click: Click, now: datetime) -> bytes:
+def _result(button: Button, click: ButtonClick, now: datetime) -> bytes:
     """Return what the durable function gets: the vote, and where the message is."""
-    person = click.person
-    vote = {
-        "v": 1,
-        "decision": button.choice,
-        "user": {"id": person.id, "team": person.team, "name": person.name},
-        "at": now.isoformat(timespec="milliseconds"),
-        "reason": None,
-        "inputs": {},
-        "message": {"channel": click.channel, "ts": click.ts},
-    }
-    return json.dumps(vote).encode()
+    vote = Click(
+        choice=button.choice,
+        user_id=click.person.id,
+        user_team=click.person.team,
+        user_name=click.person.name,
+        at=now,
+        channel=click.channel,
+        ts=click.ts,
+    )
+    return vote.encode().encode()
 
 
-def _tell(button: Button, click: Click, outcome: Outcome, now: datetime, deadline: Deadline) -> None:
+def _tell(button: Button, click: ButtonClick, outcome: Outcome, now: datetime, deadline: Deadline) -> None:
     if outcome is Outcome.COUNTED:
         # The same rendering that the durable function writes a moment later.
         _lock(click, outcome_text(_DECISIONS[button.choice], click.person.id, now), deadline)
@@ -87,7 +86,7 @@ def _tell(button: Button, click: Click, outcome: Outcome, now: datetime, deadlin
         feedback.note(click.response_url, _UNKNOWN, deadline)
 
 
-def _lock(click: Click, outcome: str, deadline: Deadline) -> None:
+def _lock(click: ButtonClick, outcome: str, deadline: Deadline) -> None:
     # Without buttons there is nothing to remove, and the outcome that stands there says more than ours.
     if any(block.get("block_id") == ACTIONS_BLOCK_ID for block in click.blocks):
         feedback.replace(click.response_url, click.text, locked(click.blocks, outcome), deadline)

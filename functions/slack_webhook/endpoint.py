@@ -10,7 +10,7 @@ from shared.secrets import Secret, SecretError
 from slack_webhook import click, http_api
 from slack_webhook.callbacks import Callbacks
 from slack_webhook.deadline import ANSWER_WITHIN, Deadline
-from slack_webhook.interaction import Click, MalformedPayloadError, Other, SslCheck, parse
+from slack_webhook.interaction import ButtonClick, MalformedPayloadError, Other, SslCheck, parse
 from slack_webhook.settings import Settings
 from slack_webhook.signature import SIGNATURE_HEADER, SignatureCheck
 
@@ -48,7 +48,7 @@ class Endpoint:
             _log.error("request not verified", extra={"reason": str(error)})
             return http_api.answer(HTTPStatus.SERVICE_UNAVAILABLE, "the signature cannot be verified now")
         match interaction:
-            case Click():
+            case ButtonClick():
                 click.handle(interaction, self._callbacks, datetime.now(UTC), deadline)
             case SslCheck():
                 _log.info("ssl check answered")

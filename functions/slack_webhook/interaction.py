@@ -40,7 +40,7 @@ class Person:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Click:
+class ButtonClick:
     """A click on Approve or Reject.
 
     Attributes:
@@ -78,7 +78,7 @@ class Other:
     type: str
 
 
-def parse(body: bytes) -> Click | SslCheck | Other:
+def parse(body: bytes) -> ButtonClick | SslCheck | Other:
     """Read the body of a request.
 
     Raises:
@@ -113,7 +113,7 @@ def _own_action(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return own[0] if own else None
 
 
-def _click(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Click:
+def _click(payload: Mapping[str, Any], action: Mapping[str, Any]) -> ButtonClick:
     message = payload.get("message")
     message = message if isinstance(message, dict) else {}
     blocks = message.get("blocks", [])
@@ -125,7 +125,7 @@ def _click(payload: Mapping[str, Any], action: Mapping[str, Any]) -> Click:
     response_url = _text(payload, "response_url")
     if not response_url.startswith(("https://", "http://")):
         raise MalformedPayloadError("payload.response_url is not a web address")
-    return Click(
+    return ButtonClick(
         person=_person(payload),
         value=_text(action, "value"),
         channel=_id(payload, "container", "channel_id"),

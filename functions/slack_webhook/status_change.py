@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import claims, logs
 from shared.errors import WorkflowGatesError
@@ -156,7 +156,8 @@ class StatusChanges:
             answered = answered or item.get("Name") == _ANSWER_STEP
             if item.get("Name") == _POST_STEP:
                 posted = _json_object(item["StepSucceededDetails"]["Result"].get("Payload"))
-                message = _Message(channel=_text(posted, "channel"), ts=_text(posted, "ts"))
+                channel, ts = posted.get("channel"), posted.get("ts")
+                message = _Message(channel=channel, ts=ts) if channel and ts else None
         return message, answered
 
     def _fail_task(self, execution: _Execution) -> None:
@@ -168,19 +169,33 @@ class StatusChanges:
         if owner != execution.arn:
             _log.info("task left to the execution that claimed it", extra={**facts, "owner": owner})
             return
+        code = self._send_failure(execution, execution.task_token)
+        if code:
+            _log.warning("task is over already", extra={**facts, "error_code": code})
+            return
+        _log.info("task failed", extra=facts)
+
+    def _send_failure(self, execution: _Execution, token: str) -> str | None:
+        """Fail the task; return the error code if it does not wait any more."""
+        # Errors are passed on by code only: the text of some repeats the token.
         try:
             self._stepfunctions.send_task_failure(
-                taskToken=execution.task_token,
+                taskToken=token,
                 error="Approval.Failed",
                 cause=f"The approval {execution.arn} ended as {execution.status} before it could hand over a decision",
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code not in _DEAD_TOKEN:
-                raise
-            _log.warning("task is over already", extra={**facts, "error_code": code})
-            return
-        _log.info("task failed", extra=facts)
+            if code in _DEAD_TOKEN:
+                return code
+            raise StatusChangeError(
+                f"Step Functions refused to fail the task of {execution.arn}: {code}; check that this function's role "
+                "may call states:SendTaskFailure"
+            ) from None
+        except BotoCoreError as error:
+            name = type(error).__name__
+            raise StatusChangeError(f"no answer from Step Functions for the task of {execution.arn}: {name}") from None
+        return None
 
     def _lock(self, execution: _Execution, message: _Message | None) -> None:
         facts = {"execution_arn": execution.arn, "execution_status": execution.status}

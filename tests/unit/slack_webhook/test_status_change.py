@@ -1,0 +1,284 @@
+"""Executions that died, through the function's entry point; S3 is moto, the rest speaks as AWS and Slack do."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from shared import claims
+from shared.message import OUTCOME_BLOCK_ID
+from shared.slack import SlackError, SlackUnavailableError
+from slack_webhook import handler as entry
+from slack_webhook.status_change import StatusChangeError
+from tests.unit.slack_webhook.conftest import (
+    BUCKET,
+    FUNCTION_ARN,
+    REQUESTER,
+    TASK_TOKEN,
+    FakeAws,
+    FakeSlack,
+    Reply,
+    aws_error,
+    step,
+)
+
+Records = Callable[[str], list[dict[str, Any]]]
+
+EXECUTION = f"{FUNCTION_ARN}:2/durable-execution/order-123/9f7d84c9-ea3d-3ffc-b3e5-5ec51c34ffc9"
+OTHER_EXECUTION = f"{FUNCTION_ARN}:2/durable-execution/order-123/11111111-ea3d-3ffc-b3e5-5ec51c34ffc9"
+REQUEST = {
+    "title": "Deploy <v1>?",
+    "description": "Release of the order service",
+    "fields": {"Order": "123"},
+    "requester": REQUESTER,
+}
+POSTED = step("post", {"channel": "C0123ABCD", "ts": "1795615200.000100", "team": "T0WORKSPC", "permalink": None})
+STARTED = {"EventType": "ExecutionStarted", "EventTimestamp": 1795615200.0}
+
+
+def event(status: str = "STOPPED", function: str = f"{FUNCTION_ARN}:2", execution: str = EXECUTION) -> dict[str, Any]:
+    """Return the event of https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html."""
+    return {
+        "version": "0",
+        "id": "d019b03c-a8a3-9d58-85de-241e96206538",
+        "detail-type": "Durable Execution Status Change",
+        "source": "aws.lambda",
+        "account": "123456789012",
+        "time": "2026-11-25T14:08:22Z",
+        "region": "us-east-2",
+        "resources": [],
+        "detail": {
+            "durableExecutionArn": execution,
+            "durableExecutionName": "order-123",
+            "functionArn": function,
+            "status": status,
+            "startTimestamp": "2026-11-25T14:00:00.345Z",
+            "endTimestamp": "2026-11-25T14:08:22.345Z",
+        },
+    }
+
+
+def payload(**changes: Any) -> dict[str, Any]:
+    return {"request": REQUEST, "task_token": TASK_TOKEN} | changes
+
+
+def owner() -> Any:
+    body = boto3.client("s3").get_object(Bucket=BUCKET, Key=claims.key(TASK_TOKEN))["Body"].read()
+    return json.loads(body)["execution_arn"]
+
+
+@pytest.fixture(autouse=True)
+def died(aws: FakeAws) -> Iterator[None]:
+    aws.executed(EXECUTION, "STOPPED", payload(), [STARTED, POSTED])
+    yield
+    boto3.client("s3").delete_object(Bucket=BUCKET, Key=claims.key(TASK_TOKEN))
+
+
+@pytest.mark.parametrize("status", ["STOPPED", "FAILED", "TIMED_OUT"])
+@pytest.mark.parametrize("qualifier", ["", ":2", ":live", ":$LATEST"])
+def test_the_waiting_task_fails_and_the_message_is_locked(
+    aws: FakeAws, slack: FakeSlack, status: str, qualifier: str
+) -> None:
+    aws.executed(EXECUTION, status, payload(), [STARTED, POSTED])
+    assert entry.handler(event(status, FUNCTION_ARN + qualifier), None) is None
+
+    [failure] = aws.failures
+    assert failure["error"] == "Approval.Failed"
+    assert status in failure["cause"]
+    assert EXECUTION in failure["cause"]
+
+    [update] = slack.updates
+    assert (update["channel"], update["ts"]) == ("C0123ABCD", "1795615200.000100")
+    assert [block["type"] for block in update["blocks"]] == ["header", "section", "section", "context", "context"]
+    shown = json.dumps(update["blocks"])
+    assert "Deploy <v1>?" in shown
+    assert "*prod* \\u00b7 account 123456789012 \\u00b7 us-east-2" in shown
+    assert REQUESTER in shown
+    [outcome] = [block for block in update["blocks"] if block.get("block_id") == OUTCOME_BLOCK_ID]
+    assert "Stopped before a decision took effect" in outcome["elements"][0]["text"]
+    assert update["text"] == "Approval requested: Deploy &lt;v1&gt;?"
+
+
+def test_without_a_task_only_the_message_is_locked(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.executed(EXECUTION, "STOPPED", {"request": REQUEST}, [POSTED])
+    entry.handler(event(), None)
+    assert aws.failures == []
+    assert len(slack.updates) == 1
+
+
+def test_without_a_message_only_the_task_fails(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.executed(EXECUTION, "STOPPED", payload(), [STARTED])
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+    assert slack.server.calls == []
+
+
+@pytest.mark.parametrize("result", [{"undelivered": {"code": "x"}, "at": "y"}, {"settled": True}, None, "text"])
+def test_a_post_that_was_not_delivered_has_no_message(aws: FakeAws, slack: FakeSlack, result: Any) -> None:
+    aws.executed(EXECUTION, "STOPPED", payload(), [step("post", result)])
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+    assert slack.server.calls == []
+
+
+def test_the_message_is_found_on_a_later_page_of_the_history(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.page_size = 2
+    aws.executed(EXECUTION, "STOPPED", payload(), [STARTED] * 5 + [POSTED])
+    entry.handler(event(), None)
+    assert len(slack.updates) == 1
+
+
+def test_a_second_delivery_of_the_event_changes_nothing(aws: FakeAws, slack: FakeSlack, records: Records) -> None:
+    entry.handler(event(), None)
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+    assert slack.updates[0] == slack.updates[1]
+    assert records("task is over already")[0]["error_code"] == "TaskTimedOut"
+
+
+def test_the_task_of_an_execution_that_never_claimed_it_is_claimed_before_it_fails(aws: FakeAws) -> None:
+    entry.handler(event(), None)
+    assert owner() == EXECUTION
+    assert len(aws.failures) == 1
+
+
+def test_the_task_of_an_execution_that_had_claimed_it_fails(aws: FakeAws) -> None:
+    claims.take(boto3.client("s3"), BUCKET, TASK_TOKEN, EXECUTION, datetime.now(UTC))
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+
+
+def test_a_task_that_another_execution_claimed_is_left_to_it(aws: FakeAws, slack: FakeSlack, records: Records) -> None:
+    claims.take(boto3.client("s3"), BUCKET, TASK_TOKEN, OTHER_EXECUTION, datetime.now(UTC))
+    entry.handler(event(), None)
+    assert aws.failures == []
+    assert records("task left to the execution that claimed it")[0]["owner"] == OTHER_EXECUTION
+    assert len(slack.updates) == 1
+    assert owner() == OTHER_EXECUTION
+
+
+def test_an_execution_that_died_after_its_answer_is_left_as_it_is(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.executed(EXECUTION, "TIMED_OUT", payload(), [POSTED, step("answer-task", {"waited": True})])
+    entry.handler(event("TIMED_OUT"), None)
+    assert aws.failures == []
+    assert slack.server.calls == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_task_that_does_not_wait_any_more_is_logged_and_the_message_locked(
+    aws: FakeAws, slack: FakeSlack, records: Records, known: bool
+) -> None:
+    aws.tasks = {TASK_TOKEN: False} if known else {}
+    entry.handler(event(), None)
+    assert len(records("task is over already")) == 1
+    assert len(slack.updates) == 1
+
+
+@pytest.mark.parametrize(
+    "function", [f"{FUNCTION_ARN}-other:2", "arn:aws:lambda:us-east-2:123456789012:function:somebody-elses:1"]
+)
+def test_the_event_of_another_function_is_ignored(
+    aws: FakeAws, slack: FakeSlack, records: Records, function: str
+) -> None:
+    entry.handler(event(function=function), None)
+    assert aws.server.calls == []
+    assert slack.server.calls == []
+    assert len(records("status change of another function ignored")) == 1
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
+def test_a_status_that_needs_no_work_is_ignored(aws: FakeAws, status: str) -> None:
+    entry.handler(event(status), None)
+    assert aws.server.calls == []
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "PAUSED", "SUCCEEDED"])
+def test_an_execution_that_lives_is_never_failed_whatever_the_event_says(aws: FakeAws, status: str) -> None:
+    aws.executed(EXECUTION, status, payload(), [POSTED])
+    with pytest.raises(StatusChangeError, match=status):
+        entry.handler(event("STOPPED"), None)
+    assert aws.failures == []
+
+
+@pytest.mark.parametrize("name", ["durableExecutionArn", "functionArn", "status"])
+def test_an_event_without_one_of_its_fields_names_the_field(name: str) -> None:
+    broken = event()
+    del broken["detail"][name]
+    with pytest.raises(StatusChangeError, match=name):
+        entry.handler(broken, None)
+
+
+def test_an_event_without_detail_is_an_error() -> None:
+    with pytest.raises(StatusChangeError):
+        entry.handler(event() | {"detail": None}, None)
+
+
+def test_an_execution_that_is_gone_is_an_error(aws: FakeAws) -> None:
+    aws.executions.clear()
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        entry.handler(event(), None)
+
+
+def test_an_input_that_lambda_does_not_show_is_an_error_that_names_the_key(aws: FakeAws) -> None:
+    del aws.executions[EXECUTION]["InputPayload"]
+    with pytest.raises(StatusChangeError, match="kms:Decrypt"):
+        entry.handler(event(), None)
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", "{}", '{"request": 1, "task_token": 7}'])
+def test_an_input_that_never_was_a_request_needs_nothing(aws: FakeAws, slack: FakeSlack, text: str) -> None:
+    aws.executed(EXECUTION, "FAILED", None, [STARTED])
+    aws.executions[EXECUTION]["InputPayload"] = text
+    entry.handler(event("FAILED"), None)
+    assert aws.failures == []
+    assert slack.server.calls == []
+
+
+def test_a_refusal_of_step_functions_is_raised_by_its_code_and_without_the_token(aws: FakeAws) -> None:
+    refusal = Reply(400, {"__type": "AccessDeniedException", "message": f"may not fail {TASK_TOKEN}"})
+    aws.server.script.extend([None, None, refusal])
+    with pytest.raises(StatusChangeError, match="AccessDeniedException") as caught:
+        entry.handler(event(), None)
+    assert TASK_TOKEN not in str(caught.value)
+
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+
+
+def test_an_error_of_lambda_is_raised_so_that_the_event_comes_again(aws: FakeAws) -> None:
+    aws.server.script.append(aws_error("AccessDeniedException", 403))
+    with pytest.raises(ClientError):
+        entry.handler(event(), None)
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+
+
+@pytest.mark.parametrize("code", ["message_not_found", "channel_not_found", "is_archived"])
+def test_a_message_that_is_gone_is_logged(aws: FakeAws, slack: FakeSlack, records: Records, code: str) -> None:
+    slack.api_error = code
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+    assert records("message is gone")[0]["error_code"] == code
+
+
+@pytest.mark.parametrize("code", ["invalid_auth", "internal_error", "ratelimited"])
+def test_a_slack_that_does_not_lock_the_message_is_asked_again_with_the_next_delivery(
+    aws: FakeAws, slack: FakeSlack, code: str
+) -> None:
+    slack.api_error = code
+    with pytest.raises(SlackError):
+        entry.handler(event(), None)
+    slack.api_error = None
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+    assert len(slack.updates) == 2
+
+
+def test_a_slack_out_of_reach_is_an_error(slack: FakeSlack) -> None:
+    slack.server.script.append(Reply(drop=True))
+    with pytest.raises(SlackUnavailableError):
+        entry.handler(event(), None)
