@@ -19,14 +19,19 @@ TOKEN = "AAAAKgAAAAIAAAAAAAAAATaskToken=="
 NOW = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
-    for name, value in {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(scope="module")
+def _client() -> Iterator["S3Client"]:
     with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
+        yield boto3.client("s3", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing")
+
+
+@pytest.fixture
+def s3(_client: "S3Client") -> "S3Client":
+    """S3 with an empty bucket."""
+    _client.create_bucket(Bucket=BUCKET)
+    for item in _client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        _client.delete_object(Bucket=BUCKET, Key=item["Key"])
+    return _client
 
 
 def test_the_first_execution_holds_the_claim(s3: "S3Client") -> None:

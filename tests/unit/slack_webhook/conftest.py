@@ -86,6 +86,7 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet per answer: two would wait for a delayed acknowledgement
 
             def handle(self) -> None:
                 with contextlib.suppress(ConnectionError):  # a client that gave up
