@@ -11,7 +11,7 @@ variable "approvers" {
 }
 
 variable "bucket" {
-  description = "Bucket for the package and for the claims that keep one task token from being asked about twice; with the KMS key of its objects, if it has one."
+  description = "Bucket (`arn`, `name`, and `kms_key_arn` if its objects have a key) for the package and for the claims that keep one task token from being asked about twice."
   type = object({
     arn         = string
     kms_key_arn = optional(string)
@@ -50,7 +50,7 @@ variable "execution_timeout" {
 }
 
 variable "lambda" {
-  description = "What all functions of a stack have in common; see `modules/lambda_function`."
+  description = "What all functions of a stack have in common (alarms, failed events, role, runtime, tracing, VPC); see `modules/lambda_function`."
   type = object({
     alarm_actions            = optional(list(string))
     environment_kms_key_arn  = optional(string)
@@ -69,7 +69,7 @@ variable "lambda" {
 }
 
 variable "logs" {
-  description = "The function's log group: retention in days, KMS key, least level; see `modules/lambda_function`."
+  description = "The log groups: `retention_in_days`, `kms_key_arn` (the key's policy must let CloudWatch Logs use it) and `level`, the least that the function logs (`DEBUG`, `INFO`, `WARN`, `ERROR`)."
   type = object({
     kms_key_arn       = optional(string)
     level             = optional(string, "INFO")
@@ -98,7 +98,7 @@ variable "name" {
 }
 
 variable "package" {
-  description = "A ready-made package in S3; null builds it at apply."
+  description = "A ready-made package in S3 (`s3_bucket`, `s3_key`, `s3_object_version`); null builds it at apply."
   type = object({
     s3_bucket         = string
     s3_key            = string
@@ -134,7 +134,13 @@ variable "retention_period" {
 }
 
 variable "slack" {
-  description = "Slack: ARN of the secret (Secrets Manager secret or SSM parameter) that holds the bot token, the KMS keys that encrypt it if they are your own, the channel to ask in, and the API's address (GovSlack: `https://slack-gov.com/api/`)."
+  description = <<-EOT
+    Slack:
+    - `api_url`: address of the Web API (GovSlack: `https://slack-gov.com/api/`).
+    - `bot_token_secret_arn`: ARN of the Secrets Manager secret or SSM parameter that holds the bot token.
+    - `channel`: id or `#name` of the channel to ask in where a request names none.
+    - `kms_key_arns`: KMS keys of the secret, if they are your own.
+  EOT
   type = object({
     api_url              = optional(string, "https://slack.com/api/")
     bot_token_secret_arn = string

@@ -1,5 +1,5 @@
 variable "bucket" {
-  description = "Bucket that holds the function's package below `functions/<name>/`. Not used where `package` is set."
+  description = "Bucket (`arn`, `name`) that holds the function's package below `functions/<name>/`. Not needed where `package` is set."
   type = object({
     arn  = string
     name = string
@@ -43,7 +43,7 @@ variable "environment_variables" {
 }
 
 variable "event_invoke" {
-  description = "Asynchronous invocations through the alias: how often Lambda retries one that failed, and for how many seconds an event may wait."
+  description = "Asynchronous invocations through the alias: how often Lambda retries one that failed (`maximum_retries`), and for how many seconds an event may wait (`maximum_event_age`)."
   type = object({
     maximum_event_age = optional(number, 21600)
     maximum_retries   = optional(number, 2)
@@ -58,7 +58,7 @@ variable "event_invoke" {
 }
 
 variable "invokers" {
-  description = "Who may invoke the alias, by statement id: a service principal and the ARN of the rule, route or the like that it does so for."
+  description = "Who may invoke the alias, by statement id: a service (`principal`) and the ARN of the rule, route or the like that it does so for (`source_arn`)."
   type = map(object({
     principal  = string
     source_arn = string
@@ -116,7 +116,7 @@ variable "lambda" {
 }
 
 variable "logs" {
-  description = "The function's log group: retention in days, KMS key (its policy must let CloudWatch Logs use it), and the least level that the function logs."
+  description = "The log group: `retention_in_days`, `kms_key_arn` (the key's policy must let CloudWatch Logs use it) and `level`, the least that the function logs (`DEBUG`, `INFO`, `WARN`, `ERROR`)."
   type = object({
     kms_key_arn       = optional(string)
     level             = optional(string, "INFO")
@@ -162,7 +162,7 @@ variable "name" {
 }
 
 variable "package" {
-  description = "A ready-made package in S3 (`make packages` builds them), for machines that apply without Python. null builds it at apply."
+  description = "A ready-made package in S3 (`s3_bucket`, `s3_key`, `s3_object_version`; `make packages` builds them), for machines that apply without Python. null builds it at apply."
   type = object({
     s3_bucket         = string
     s3_key            = string
@@ -202,7 +202,7 @@ variable "source_name" {
 }
 
 variable "statements" {
-  description = "What the function may do besides logging (and checkpoints, if it is durable), by statement id."
+  description = "What the function may do besides logging (and checkpoints, if it is durable), by statement id: `actions`, `resources`, and if need be `conditions` and `effect`."
   type = map(object({
     actions    = list(string)
     conditions = optional(map(map(list(string))))

@@ -1,5 +1,5 @@
 variable "bucket" {
-  description = "Bucket of the package, the flags and the parked tasks, in the function's region; with the KMS key of its objects, if it has one. It must not be versioned: delete markers would slow every listing."
+  description = "Bucket (`arn`, `name`, and `kms_key_arn` if its objects have a key) of the package, the flags and the parked tasks. It must not be versioned: delete markers would slow every listing."
   type = object({
     arn         = string
     kms_key_arn = optional(string)
@@ -9,7 +9,7 @@ variable "bucket" {
 }
 
 variable "lambda" {
-  description = "What all functions of a stack have in common; see `modules/lambda_function`."
+  description = "What all functions of a stack have in common (alarms, failed events, role, runtime, tracing, VPC); see `modules/lambda_function`."
   type = object({
     alarm_actions            = optional(list(string))
     environment_kms_key_arn  = optional(string)
@@ -28,7 +28,7 @@ variable "lambda" {
 }
 
 variable "logs" {
-  description = "The function's log group: retention in days, KMS key, least level; see `modules/lambda_function`."
+  description = "The log groups: `retention_in_days`, `kms_key_arn` (the key's policy must let CloudWatch Logs use it) and `level`, the least that the function logs (`DEBUG`, `INFO`, `WARN`, `ERROR`)."
   type = object({
     kms_key_arn       = optional(string)
     level             = optional(string, "INFO")
@@ -57,7 +57,7 @@ variable "name" {
 }
 
 variable "package" {
-  description = "A ready-made package in S3; null builds it at apply."
+  description = "A ready-made package in S3 (`s3_bucket`, `s3_key`, `s3_object_version`); null builds it at apply."
   type = object({
     s3_bucket         = string
     s3_key            = string

@@ -10,7 +10,7 @@ variable "approval_function_arn" {
 }
 
 variable "bucket" {
-  description = "Bucket of the package and of the approval gate's claims; with the KMS key of its objects, if it has one."
+  description = "Bucket (`arn`, `name`, and `kms_key_arn` if its objects have a key) of the package and of the approval gate's claims."
   type = object({
     arn         = string
     kms_key_arn = optional(string)
@@ -26,7 +26,7 @@ variable "environment" {
 }
 
 variable "lambda" {
-  description = "What all functions of a stack have in common; see `modules/lambda_function`."
+  description = "What all functions of a stack have in common (alarms, failed events, role, runtime, tracing, VPC); see `modules/lambda_function`."
   type = object({
     alarm_actions            = optional(list(string))
     environment_kms_key_arn  = optional(string)
@@ -45,7 +45,7 @@ variable "lambda" {
 }
 
 variable "logs" {
-  description = "The function's log group: retention in days, KMS key, least level; see `modules/lambda_function`."
+  description = "The log groups: `retention_in_days`, `kms_key_arn` (the key's policy must let CloudWatch Logs use it) and `level`, the least that the function logs (`DEBUG`, `INFO`, `WARN`, `ERROR`)."
   type = object({
     kms_key_arn       = optional(string)
     level             = optional(string, "INFO")
@@ -74,7 +74,7 @@ variable "name" {
 }
 
 variable "package" {
-  description = "A ready-made package in S3; null builds it at apply."
+  description = "A ready-made package in S3 (`s3_bucket`, `s3_key`, `s3_object_version`); null builds it at apply."
   type = object({
     s3_bucket         = string
     s3_key            = string
@@ -98,7 +98,12 @@ variable "reserved_concurrency" {
 }
 
 variable "slack" {
-  description = "Slack: ARNs of the secrets (Secrets Manager secrets or SSM parameters) that hold the bot token and the signing secret, the KMS keys that encrypt them if they are your own, and the API's address."
+  description = <<-EOT
+    Slack:
+    - `api_url`: address of the Web API (GovSlack: `https://slack-gov.com/api/`).
+    - `bot_token_secret_arn`, `signing_secret_secret_arn`: ARNs of the Secrets Manager secrets or SSM parameters that hold them.
+    - `kms_key_arns`: KMS keys of the secrets, if they are your own.
+  EOT
   type = object({
     api_url                   = optional(string, "https://slack.com/api/")
     bot_token_secret_arn      = string
@@ -132,7 +137,7 @@ variable "tags" {
 }
 
 variable "throttling" {
-  description = "Requests per second that the API lets through, and the burst above them."
+  description = "Requests per second that the API lets through (`rate_limit`), and the burst above them (`burst_limit`)."
   type = object({
     burst_limit = optional(number, 100)
     rate_limit  = optional(number, 50)
