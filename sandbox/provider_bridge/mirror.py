@@ -40,6 +40,8 @@ WRAPPER = """\
 exec {python} -c 'import sys; sys.path.insert(0, sys.argv.pop(1))
 from sandbox.provider_bridge.plugin import main; main()' {repository} {binary} {directory}
 """
+WRAPPER_LIMIT = 10_000
+"""Bytes; a provider has hundreds of millions."""
 CONFIGURATION = """\
 disable_checkpoint = true
 provider_installation {{
@@ -74,8 +76,7 @@ def create(directory: Path = DEFAULT_DIRECTORY) -> Path:
     parts = {"python": sys.executable, "repository": REPOSITORY, "binary": binary, "directory": directory}
     _write(wrapper, WRAPPER.format(**{name: shlex.quote(str(part)) for name, part in parts.items()}), mode=0o700)
     configuration = directory / "terraform.rc"
-    escaped = str(directory).replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${")
-    _write(configuration, CONFIGURATION.format(path=escaped))
+    write_configuration(configuration, directory)
     return configuration
 
 
@@ -85,6 +86,23 @@ def environment(directory: Path = DEFAULT_DIRECTORY) -> dict[str, str]:
     The plugin cache is off: Terraform would put the bridge into it, under the name of the real 6.25.0.
     """
     return {"TF_CLI_CONFIG_FILE": str(create(directory)), "TF_PLUGIN_CACHE_DIR": ""}
+
+
+def write_configuration(file: Path, providers: Path) -> None:
+    """Writes a Terraform CLI configuration that installs providers from one folder only.
+
+    Args:
+        file: the configuration file.
+        providers: a folder laid out as Terraform's filesystem mirrors and its `.terraform/providers` are.
+    """
+    escaped = str(providers).replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${")
+    _write(file, CONFIGURATION.format(path=escaped))
+
+
+def is_bridge(providers: Path) -> bool:
+    """Tells whether a folder of providers holds the bridge: the user's Terraform may be set up to use it."""
+    files = (providers / ADDRESS).glob("*/*/terraform-provider-aws_v*")
+    return any(file.stat().st_size < WRAPPER_LIMIT for file in files)
 
 
 def target() -> str:

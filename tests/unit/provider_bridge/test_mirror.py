@@ -5,18 +5,16 @@ import os
 import stat
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.provider_bridge import mirror
+from sandbox.provider_bridge import __main__, mirror
 from sandbox.provider_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+    from pathlib import Path
 
 NAME = f"terraform-provider-aws_v{mirror.REAL_VERSION}_x5"
 
@@ -84,21 +82,26 @@ def test_a_provider_that_cannot_be_had_is_an_error_that_names_the_ways_out() -> 
     assert "set TF_PLUGIN_MIRROR to a folder that holds" in text
 
 
-def test_the_command_shows_the_error_without_a_traceback(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sandbox.provider_bridge", str(tmp_path / "mirror")],
-        cwd=REPOSITORY,
-        env={**os.environ, "TF_PLUGIN_MIRROR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 0:  # the machine's own mirror or cache had it
-        assert mirror.NOTICE in done.stderr
-        assert f"export TF_CLI_CONFIG_FILE={tmp_path / 'mirror' / 'terraform.rc'}\n" in done.stdout
-        assert "export TF_PLUGIN_CACHE_DIR=''\n" in done.stdout
-    else:
-        assert done.stderr.startswith("provider bridge: hashicorp/aws")
+@pytest.mark.usefixtures("named_provider")
+def test_the_command_prints_the_environment_for_a_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = mirror.environment
+    monkeypatch.setattr(mirror, "environment", lambda: environment(tmp_path / "a mirror"))
+    monkeypatch.setattr(sys, "argv", ["provider_bridge"])
+    __main__.main()
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [
+        f"export TF_CLI_CONFIG_FILE='{tmp_path / 'a mirror' / 'terraform.rc'}'",
+        "export TF_PLUGIN_CACHE_DIR=''",
+    ]
+    assert shown.err == f"{mirror.NOTICE}\n"
+
+
+def test_the_command_shows_an_error_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["provider_bridge"])
+    with pytest.raises(SystemExit, match=r"^provider bridge: hashicorp/aws 5\.100\.0 for .* was not found"):
+        __main__.main()
 
 
 @pytest.mark.usefixtures("named_provider")
