@@ -213,7 +213,9 @@ def trim(content: Path, services: frozenset[str]) -> None:
             if entry.name not in services:
                 _remove(entry)
     junk = [content / "bin", content / "boto3" / "examples"]
-    for pattern in ("*.dist-info", "__pycache__", "examples-1.json*", "*.pyi", "py.typed", ".*"):
+    # METADATA stays: uuid6 reads its version from it at import. What installers add beside it differs from run to run.
+    junk += [file for file in content.glob("*.dist-info/*") if file.name != "METADATA"]
+    for pattern in ("__pycache__", "examples-1.json*", "*.pyi", "py.typed", ".*"):
         junk += content.rglob(pattern)
     for entry in junk:
         _remove(entry)

@@ -88,7 +88,9 @@ def test_the_package_holds_the_listed_files_and_the_dependencies(project: Projec
     done = project.run(out)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("built app.zip: 0.0 MB, ")
-    assert names(out) == ["app/__init__.py", "app/handler.py", "shared/data.json", "six.py"]
+    metadata = next(name for name in names(out) if ".dist-info/" in name)
+    assert names(out) == ["app/__init__.py", "app/handler.py", "shared/data.json", metadata, "six.py"]
+    assert metadata.startswith("six-")
     assert [path.name for path in out.parent.iterdir()] == ["app.zip"]
 
 
