@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -32,6 +33,9 @@ class HttpServer:
 
             def log_message(self, *_: Any) -> None:
                 pass
+
+            def do_GET(self) -> None:
+                self.do_POST()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -69,7 +73,7 @@ class SlackApi:
         self.messages: dict[str, dict[str, Any]] = {}
         self.history_is_readable = True
         self._script: defaultdict[str, deque[Reply]] = defaultdict(deque)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._server = HttpServer(self._respond)
         self.url = f"{self._server.url}api/"
 
@@ -79,13 +83,24 @@ class SlackApi:
     def called(self, method: str) -> list[dict[str, Any]]:
         return [arguments for name, arguments in self.calls if name == method]
 
+    def wait_for_message(self) -> dict[str, Any]:
+        """Wait until there is a message and return the newest one."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.messages, timeout=10)
+            return self.messages[max(self.messages)]
+
     def close(self) -> None:
         self._server.close()
 
     def _respond(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        method = path.rsplit("/", 1)[-1]
-        arguments = json.loads(body or b"{}")
-        with self._lock:
+        address = urlsplit(path)
+        method = address.path.rsplit("/", 1)[-1]
+        if headers.get("content-type", "").startswith("application/json"):
+            arguments = json.loads(body)
+        else:
+            arguments = dict(parse_qsl(body.decode() or address.query))
+        with self._changed:
+            self._changed.notify_all()
             self.calls.append((method, arguments))
             self.tokens.append(headers["authorization"].removeprefix("Bearer "))
             scripted = self._script[method].popleft() if self._script[method] else None

@@ -2,41 +2,52 @@
 
 import contextlib
 import json
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import fastjsonschema
 import pytest
 from aws_durable_execution_sdk_python import state
-from aws_durable_execution_sdk_python.lambda_service import LambdaClient
 from aws_durable_execution_sdk_python_testing.executor import Executor
-from aws_durable_execution_sdk_python_testing.runner import DurableFunctionTestResult, DurableFunctionTestRunner
+from aws_durable_execution_sdk_python_testing.runner import (
+    DurableFunctionTestResult,
+    DurableFunctionTestRunner,
+    StepOperation,
+)
 from moto import mock_aws
+from moto.backends import get_backend
 
 from approval import handler as entry
 from approval.deployment import deployment
-from shared.button import Button
+from shared.button import Button, Choice
 from shared.click import Click
 from tests.unit.conftest import HttpServer, Reply, SlackApi
 
-REGION = "us-west-2"
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
 BUCKET = "orders-gates"
 BOT_TOKEN = "xoxb-2625160776-7377717242018-BotTokenThatNobodyMaySee"
 TASK_TOKEN = "AAAAKgAAAAIAAAAAAAAAATaskTokenThatNobodyMaySee=="
 APPROVER, REQUESTER = "U0123ABCD", "U0456EFGH"
 CHANNEL = "C0123ABCD"
+CLICKED_AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SCHEMA = json.loads((Path(entry.__file__).parent / "decision.schema.json").read_text("utf-8"))
 
 
 class StepFunctions:
-    """Records the answers to tasks; scripted replies come first."""
+    """Takes one answer per task, as Step Functions does; scripted replies come first."""
 
     def __init__(self) -> None:
+        self.calls = 0
         self.answers: list[tuple[str, dict[str, str]]] = []
         self.replies: deque[Reply] = deque()
         self._server = HttpServer(self._respond)
@@ -46,10 +57,27 @@ class StepFunctions:
         self._server.close()
 
     def _respond(self, _: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        reply = self.replies.popleft() if self.replies else Reply(body={}, takes_effect=True)
-        if reply.takes_effect:
-            self.answers.append((headers["x-amz-target"].removeprefix("AWSStepFunctions."), json.loads(body)))
-        return reply
+        self.calls += 1
+        if self.replies:
+            return self.replies.popleft()
+        answer = json.loads(body)
+        if any(answer["taskToken"] == earlier["taskToken"] for _, earlier in self.answers):
+            return aws_error("TaskTimedOut")
+        self.answers.append((headers["x-amz-target"].removeprefix("AWSStepFunctions."), answer))
+        return Reply(body={})
+
+
+@dataclass(frozen=True)
+class Aws:
+    """Clients of what the tests look into."""
+
+    s3: "S3Client"
+    secrets: "SecretsManagerClient"
+
+    def reset(self) -> None:
+        for backend in ("s3", "secretsmanager"):
+            for region in get_backend(backend)["123456789012"].values():
+                region.reset()
 
 
 def aws_error(code: str, status: int = 400) -> Reply:
@@ -63,31 +91,37 @@ def stepfunctions() -> Iterator[StepFunctions]:
     server.close()
 
 
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    """S3 and Secrets Manager: made once, because making clients takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_DEFAULT_REGION", "us-west-2")
+        yield Aws(s3=boto3.client("s3"), secrets=boto3.client("secretsmanager"))
+
+
 @pytest.fixture
 def environment(
-    monkeypatch: pytest.MonkeyPatch, slack_api: SlackApi, stepfunctions: StepFunctions
+    monkeypatch: pytest.MonkeyPatch, aws: Aws, slack_api: SlackApi, stepfunctions: StepFunctions
 ) -> Iterator[pytest.MonkeyPatch]:
     """Set up what Terraform deploys."""
-    with mock_aws():
-        for name, value in {
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ENDPOINT_URL_SFN": stepfunctions.url,
-            "SLACK_API_URL": slack_api.url,
-            "SLACK_CHANNEL": CHANNEL,
-            "BUCKET": BUCKET,
-            "ENVIRONMENT": "staging",
-            "EXECUTION_TIMEOUT_SECONDS": "900",
-            "DEFAULT_TIMEOUT_SECONDS": "600",
-            "APPROVERS": json.dumps([APPROVER]),
-        }.items():
-            monkeypatch.setenv(name, value)
-        boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-        secret = boto3.client("secretsmanager").create_secret(Name="slack-bot-token", SecretString=BOT_TOKEN)
-        monkeypatch.setenv("SLACK_BOT_TOKEN_ARN", secret["ARN"])
-        monkeypatch.setattr(LambdaClient, "_cached_boto_client", None)
-        deployment.cache_clear()
-        yield monkeypatch
-        deployment.cache_clear()
+    for name, value in {
+        "AWS_DEFAULT_REGION": "us-west-2",
+        "AWS_ENDPOINT_URL_SFN": stepfunctions.url,
+        "SLACK_API_URL": slack_api.url,
+        "SLACK_CHANNEL": CHANNEL,
+        "SLACK_BOT_TOKEN_ARN": aws.secrets.create_secret(Name="slack-bot-token", SecretString=BOT_TOKEN)["ARN"],
+        "BUCKET": BUCKET,
+        "ENVIRONMENT": "staging",
+        "EXECUTION_TIMEOUT_SECONDS": "900",
+        "DEFAULT_TIMEOUT_SECONDS": "600",
+        "APPROVERS": json.dumps([APPROVER]),
+    }.items():
+        monkeypatch.setenv(name, value)
+    aws.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    deployment.cache_clear()
+    yield monkeypatch
+    deployment.cache_clear()
+    aws.reset()
 
 
 @dataclass
@@ -98,40 +132,44 @@ class Gate:
     slack_api: SlackApi
     results: list[DurableFunctionTestResult] = field(default_factory=list)
 
-    def ask(self, event: Any = None, **request: Any) -> str:
-        """Start an execution and return its ARN."""
-        if event is None:
-            token = request.pop("task_token", None)
-            event = {"request": {"title": "Deploy v1?"} | request} | ({"task_token": token} if token else {})
+    def ask(self, title: str = "Deploy v1?", task_token: str | None = None, **request: Any) -> str:
+        """Start an execution with a request and return its ARN."""
+        event: dict[str, Any] = {"request": {"title": title, **request}}
+        return self.start(event | ({"task_token": task_token} if task_token else {}))
+
+    def start(self, event: Any) -> str:
+        """Start an execution with any input and return its ARN."""
         return self.runner.run_async(input=json.dumps(event))
 
-    def buttons(self, ts: str | None = None) -> list[Button]:
-        """Return the buttons of a posted message, the first one by default."""
-        message = self.slack_api.messages[ts or min(self.slack_api.messages)]
-        actions = next(block for block in message["blocks"] if block["type"] == "actions")
-        return [Button.decode(element["value"]) for element in actions["elements"]]
-
-    def callback(self, arn: str) -> str:
-        """Wait until the execution waits for a click, and return its callback id."""
+    def wait(self, arn: str) -> str:
+        """Wait until the execution does nothing but wait for a click, and return its callback id."""
+        self.wait_for(arn, "StepSucceeded", "post")
         return self.runner.wait_for_callback(arn, name="vote-1", timeout=10)
 
-    def click(self, arn: str, choice: str = "approve", ts: str | None = None) -> None:
-        """Click a button of a message, the last one by default."""
-        callback_id = self.callback(arn)
-        self.runner.send_callback_success(callback_id, self.clicked(choice, ts).encode())
+    def wait_for(self, arn: str, event_type: str, name: str, count: int = 1) -> None:
+        """Wait until an operation has come so far, for the given time."""
+        deadline = time.monotonic() + 10
+        while count > sum(
+            event.event_type == event_type and event.name == name
+            for event in self.runner.get_execution_history(arn).events
+        ):
+            assert time.monotonic() < deadline, f"{event_type} of {name} did not happen"
+            time.sleep(0.005)  # the emulator tells nobody
 
-    def clicked(self, choice: Any = "approve", ts: str | None = None) -> str:
-        return Click(
-            choice=choice,
-            user_id=APPROVER,
-            user_team=self.slack_api.team,
-            user_name="ann",
-            at=datetime(2026, 11, 24, 12, 0, tzinfo=UTC),
-            channel=CHANNEL,
-            ts=ts or max(self.slack_api.messages),
-        ).encode()
+    def click(self, arn: str, choice: Choice = "approve") -> None:
+        """Click a button of the newest message once the execution waits for it."""
+        callback_id = self.wait(arn)
+        message = self.slack_api.wait_for_message()
+        assert all(button.callback_ids == (callback_id,) for button in buttons(message))
+        self.click_message(message, choice)
+
+    def click_message(self, message: Mapping[str, Any], choice: Choice = "approve") -> None:
+        """Click a button, whatever the execution is doing."""
+        (callback_id,) = buttons(message)[0].callback_ids
+        self.runner.send_callback_success(callback_id, clicked(message, choice).encode().encode())
 
     def result(self, arn: str) -> DurableFunctionTestResult:
+        """Wait for the execution's end."""
         result = self.runner.wait_for_result(arn, timeout=20)
         self.results.append(result)
         return result
@@ -144,21 +182,83 @@ class Gate:
         fastjsonschema.validate(SCHEMA, decision)
         return decision
 
+    def failure(self, arn: str) -> str:
+        """Wait for the execution's end and return the message of the error that it failed with."""
+        result = self.result(arn)
+        assert result.status.value == "FAILED"
+        assert result.error
+        return str(result.error.message)
+
+
+def buttons(message: Mapping[str, Any]) -> list[Button]:
+    """Return the buttons of a message; none where it is locked."""
+    elements = [element for block in message["blocks"] if block["type"] == "actions" for element in block["elements"]]
+    return [Button.decode(element["value"]) for element in elements]
+
+
+def clicked(message: Mapping[str, Any], choice: Choice = "approve") -> Click:
+    """Return what the webhook makes of a click."""
+    return Click(
+        choice=choice,
+        user_id=APPROVER,
+        user_team=SlackApi.team,
+        user_name="ann",
+        at=CLICKED_AT,
+        channel=message["channel"],
+        ts=message["ts"],
+    )
+
+
+class Secrecy(logging.Handler):
+    """Collects all that is logged, with every field of every record."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.name.startswith(("aws_durable_execution_sdk_python_testing", "asyncio")):
+            self.text += f"{self.format(record)} {record.__dict__}\n"
+
 
 @pytest.fixture
 def make_gate(environment: pytest.MonkeyPatch, slack_api: SlackApi) -> Iterator[Callable[..., Gate]]:
+    """Make gates; afterwards nothing that they logged, kept or failed with reveals a secret."""
     # Shutdown of an invocation polls every 100 ms; a crashed invocation is repeated after 5 s.
     environment.setattr(state, "_STOP_SIGNAL_POLL_SECONDS", 0.002)
     environment.setattr(Executor, "RETRY_BACKOFF_SECONDS", 0)
+    environment.setattr(Executor, "MAX_CONSECUTIVE_FAILED_ATTEMPTS", 20)
+    logged = Secrecy()
+    root = logging.getLogger()
+    environment.setattr(root, "level", logging.DEBUG)
+    root.addHandler(logged)
+    gates: list[Gate] = []
     with contextlib.ExitStack() as stack:
 
         def make(*, skip_time: bool = True) -> Gate:
             runner = DurableFunctionTestRunner(entry.handler, poll_interval=0.01, skip_time=skip_time)
             stack.callback(runner._scheduler._loop.close)  # the emulator itself stops it only
             stack.enter_context(contextlib.closing(runner))
-            return Gate(runner, slack_api)
+            gates.append(Gate(runner, slack_api))
+            return gates[-1]
 
         yield make
+    root.removeHandler(logged)
+    secrets = {TASK_TOKEN, BOT_TOKEN}
+    for message in slack_api.called("chat.postMessage"):
+        secrets |= {callback_id for button in buttons(message) for callback_id in button.callback_ids}
+    kept = [(result.result, result.error) for gate in gates for result in gate.results]
+    steps = [
+        (operation.result, operation.error)
+        for gate in gates
+        for result in gate.results
+        for operation in result.get_all_operations()
+        if isinstance(operation, StepOperation)
+    ]
+    for secret in secrets:
+        assert secret not in logged.text
+        assert secret not in repr(kept)
+        assert secret not in repr(steps)
 
 
 @pytest.fixture
