@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 from moto import mock_aws
@@ -20,7 +20,7 @@ from maintenance.handler import serve
 from maintenance.keys import Keys
 
 BUCKET = "gates-bucket"
-REGION = "us-east-2"
+REGION: Final = "us-east-2"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:orders-maintenance:live"
 
 Fault = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
@@ -145,12 +145,15 @@ class World:
             known_flags=self.known_flags,
             runtime=Runtime(
                 function_arn=FUNCTION_ARN,
-                seconds_left=lambda: self.seconds_left(),
+                seconds_left=self.seconds_left,
                 now=lambda: self.now,
-                monotonic=lambda: self.now.timestamp(),
+                monotonic=self.monotonic,
                 sleep=self.advance,
             ),
         )
+
+    def monotonic(self) -> float:
+        return self.now.timestamp()
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -248,7 +251,7 @@ class World:
     def parked(self, name: str = "Order") -> list[str]:
         return self.below(self.keys.tasks(name))
 
-    def body(self, key: str) -> dict[str, Any]:
+    def body(self, key: str) -> Any:
         return json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
     def outputs(self, tokens: list[str]) -> list[str | None]:
