@@ -22,6 +22,7 @@ from aws_durable_execution_sdk_python import (
 )
 from aws_durable_execution_sdk_python.config import CallbackConfig, Duration, StepConfig, StepSemantics
 from aws_durable_execution_sdk_python.exceptions import StepInterruptedError, SuspendExecution
+from aws_durable_execution_sdk_python.serdes import JsonSerDes
 from aws_durable_execution_sdk_python.types import Callback, LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -193,7 +194,9 @@ class Flow:
             retried(*unclear, until=self._ends_at, not_past=expires_at),
             retried(SecretError, until=expires_at, attempts=_SOME),
         )
-        return self.context.step(post, "post", StepConfig(strategy, StepSemantics.AT_MOST_ONCE_PER_RETRY))
+        # Plain JSON, not the SDK's own encoding: the Slack webhook reads it from the history of an execution that died.
+        config = StepConfig(strategy, StepSemantics.AT_MOST_ONCE_PER_RETRY, serdes=JsonSerDes())
+        return self.context.step(post, "post", config)
 
     def _decision(self, posted: Mapping[str, Any], click: Click | None, expires_at: datetime) -> Decision:
         ended = functools.partial(Decision, requested_at=self.requested_at, execution_arn=self._execution_arn)

@@ -247,7 +247,8 @@ class FakeSlack:
                 return Reply(200, {"ok": False, "error": "invalid_auth"})
             if self.api_error:
                 return Reply(200, {"ok": False, "error": self.api_error})
-            return Reply(200, {"ok": True, "channel": call.json["channel"], "ts": call.json["ts"]})
+            answer = {"team_id": TEAM, "url": "https://acme.slack.com/", "channel": CHANNEL, "ts": TS}
+            return Reply(200, {"ok": True, **answer})
         return Reply(200, {"ok": True})
 
     @property

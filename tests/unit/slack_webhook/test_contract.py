@@ -1,0 +1,111 @@
+"""What the approval function leaves behind, read by this one: its real handler runs in the SDK's emulator."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from aws_durable_execution_sdk_python import state
+from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
+
+from approval import handler as approval
+from approval.deployment import deployment
+from shared.message import OUTCOME_BLOCK_ID
+from slack_webhook import handler as entry
+from tests.unit.slack_webhook.conftest import (
+    APPROVER,
+    CHANNEL,
+    REQUESTER,
+    TS,
+    Clicker,
+    FakeAws,
+    FakeSlack,
+    callback_id,
+)
+from tests.unit.slack_webhook.test_status_change import EXECUTION, event
+
+PAYLOAD = {
+    "request": {
+        "title": "Deploy <v1>?",
+        "description": "Release of the order service",
+        "fields": {"Order": "123"},
+        "requester": REQUESTER,
+    }
+}
+
+
+@pytest.fixture
+def runner(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[DurableFunctionTestRunner]:  # noqa: ARG001
+    for name, value in {
+        "SLACK_CHANNEL": CHANNEL,
+        "EXECUTION_TIMEOUT_SECONDS": "900",
+        "DEFAULT_TIMEOUT_SECONDS": "600",
+        "APPROVERS": json.dumps([APPROVER]),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(state, "_STOP_SIGNAL_POLL_SECONDS", 0.002)
+    deployment.cache_clear()
+    runner = DurableFunctionTestRunner(approval.handler, poll_interval=0.01, skip_time=False)
+    with contextlib.closing(runner):
+        yield runner
+    runner._scheduler._loop.close()  # the emulator itself stops it only
+    deployment.cache_clear()
+
+
+def epoch(moment: datetime) -> float:
+    return moment.timestamp()
+
+
+def posted_history(runner: DurableFunctionTestRunner) -> list[dict[str, Any]]:
+    """Start a request, wait until it is asked, and return the execution's history as the API sends it."""
+    arn = runner.run_async(input=json.dumps(PAYLOAD))
+    deadline = time.monotonic() + 10
+    while True:
+        history = runner._executor.get_execution_history(arn, include_execution_data=True).to_dict()
+        if any(e["EventType"] == "StepSucceeded" and e.get("Name") == "post" for e in history["Events"]):
+            events: list[dict[str, Any]] = json.loads(json.dumps(history["Events"], default=epoch))
+            return events
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # the emulator tells nobody
+
+
+def test_an_execution_that_died_locks_the_message_that_it_had_posted(
+    aws: FakeAws, slack: FakeSlack, runner: DurableFunctionTestRunner
+) -> None:
+    aws.executed(EXECUTION, "STOPPED", PAYLOAD, posted_history(runner))
+    [posted] = [call.json for call in slack.server.calls if call.path == "/api/chat.postMessage"]
+
+    entry.handler(event(), None)
+
+    [update] = slack.updates
+    assert (update["channel"], update["ts"], update["text"]) == (CHANNEL, TS, posted["text"])
+    shown, outcome = update["blocks"][:-1], update["blocks"][-1]
+    assert outcome["block_id"] == OUTCOME_BLOCK_ID
+    assert shown[:-1] == posted["blocks"][:-2]
+    context = posted["blocks"][-2]["elements"][0]["text"]
+    account_and_region = "account 123456789012 · us-east-2"  # the emulator's ARN has none
+    assert shown[-1]["elements"][0]["text"].startswith(context.split(" · ")[0] + f" · {account_and_region}")
+
+
+def test_a_click_on_the_message_that_the_approval_function_posted_locks_it(
+    aws: FakeAws, slack: FakeSlack, runner: DurableFunctionTestRunner, clicker: Clicker
+) -> None:
+    posted_history(runner)
+    [posted] = [call.json for call in slack.server.calls if call.path == "/api/chat.postMessage"]
+    approve, reject = posted["blocks"][-1]["elements"]
+    completed = json.loads(approve["value"])["c"]
+    aws.open = dict.fromkeys(completed, True)
+    payload = clicker.payload()
+    payload["message"] |= {"text": posted["text"], "blocks": posted["blocks"]}
+    payload["actions"] = [{**reject, "block_id": posted["blocks"][-1]["block_id"], "action_ts": "1795615216.886532"}]
+
+    clicker.send(payload)
+
+    assert callback_id(1) not in completed
+    assert [(found, result["decision"]) for found, result in aws.results] == [(completed[0], "reject")]
+    [replaced] = slack.replacements
+    assert replaced["blocks"][:-1] == posted["blocks"][:-1]
+    assert replaced["blocks"][-1]["block_id"] == OUTCOME_BLOCK_ID
