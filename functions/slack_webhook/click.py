@@ -15,7 +15,7 @@ from slack_webhook.interaction import ButtonClick
 _DECISIONS = {"approve": "approved", "reject": "rejected"}
 
 _UNREADABLE = "This button comes from another version of the approval gate and does not work. Nothing was changed."
-_CLOSED = "Your click was not counted: this request is already decided, or it has expired."
+_CLOSED = "This click changed nothing: the request is already decided, or it has expired."
 _NOT_COUNTED = (
     "Your click did not work: AWS did not accept it, and nothing was decided. Please try again in a moment; "
     "if it fails again, tell those who run the approval gate."

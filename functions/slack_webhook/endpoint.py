@@ -10,7 +10,7 @@ from shared.secrets import Secret, SecretError
 from slack_webhook import click, http_api
 from slack_webhook.callbacks import Callbacks
 from slack_webhook.deadline import ANSWER_WITHIN, Deadline
-from slack_webhook.interaction import ButtonClick, MalformedPayloadError, Other, SslCheck, parse
+from slack_webhook.interaction import ButtonClick, MalformedPayloadError, Other, SslCheck, is_ssl_check, parse
 from slack_webhook.settings import Settings
 from slack_webhook.signature import SIGNATURE_HEADER, SignatureCheck
 
@@ -59,16 +59,9 @@ class Endpoint:
     def _refusal(self, request: http_api.Request) -> str | None:
         # Slack does not promise to sign the occasional certificate check, and its own libraries let it pass unsigned.
         # It changes nothing and reads nothing; a signature that is there has to be right all the same.
-        if SIGNATURE_HEADER not in request.headers and _is_ssl_check(request.body):
+        if SIGNATURE_HEADER not in request.headers and is_ssl_check(request.body):
             return None
         return self._signature.refusal(request.headers, request.body)
-
-
-def _is_ssl_check(body: bytes) -> bool:
-    try:
-        return isinstance(parse(body), SslCheck)
-    except MalformedPayloadError:
-        return False
 
 
 def _refused(status: HTTPStatus, reason: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from slack_webhook.deadline import Deadline
 
 # Seconds for a note even when the deadline has passed: late is better than never.
 _AT_LEAST = 0.4
+# Slack answers `ok`, or a short JSON object; more of it would only fill the log.
+_ANSWER_LENGTH = 200
 
 _log = logs.logger(__name__)
 # Loading the certificates takes some 20 ms, so it is done at initialisation.
@@ -35,16 +37,17 @@ def replace(response_url: str, text: str, blocks: Sequence[Mapping[str, Any]], d
 def _post(what: str, response_url: str, body: Mapping[str, Any], deadline: Deadline) -> None:
     """Send once. A failure is logged and not raised: what was decided stays decided."""
     try:
-        status = _send(response_url, json.dumps(body).encode(), deadline)
+        status, answer = _send(response_url, json.dumps(body).encode(), deadline)
     except (OSError, http.client.HTTPException, ValueError) as error:
         # By name only: some texts repeat the address.
         _log.warning("slack feedback not delivered", extra={"what": what, "reason": type(error).__name__})
         return
-    if status != http.HTTPStatus.OK:
-        _log.warning("slack feedback not delivered", extra={"what": what, "reason": f"HTTP {status}"})
+    # A refusal may come with status 200, as `{"ok":false,"error":"..."}`.
+    if status != http.HTTPStatus.OK or b'"ok":false' in answer.replace(b" ", b""):
+        _log.warning("slack feedback not delivered", extra={"what": what, "reason": f"HTTP {status} {answer!r}"})
 
 
-def _send(url: str, body: bytes, deadline: Deadline) -> int:
+def _send(url: str, body: bytes, deadline: Deadline) -> tuple[int, bytes]:
     parts = urlsplit(url)
     timeout = max(deadline.remaining(), _AT_LEAST)
     connection = (
@@ -55,6 +58,7 @@ def _send(url: str, body: bytes, deadline: Deadline) -> int:
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request("POST", target, body, {"Content-Type": "application/json; charset=utf-8"})
-        return connection.getresponse().status
+        response = connection.getresponse()
+        return response.status, response.read(_ANSWER_LENGTH)
     finally:
         connection.close()

@@ -15,6 +15,8 @@ from shared.message import ACTIONS_BLOCK_ID
 
 # A form of Slack's has a handful of fields; more are an attempt to keep the parser busy.
 _MAX_FIELDS = 20
+# The certificate check has two short fields.
+_MAX_SSL_CHECK_LENGTH = 1000
 # Slack's ids have about 11 characters and its names at most 80; a longer one is cut off what goes into the decision.
 _MAX_ID_LENGTH = 64
 _MAX_NAME_LENGTH = 80
@@ -78,18 +80,25 @@ class Other:
     type: str
 
 
+def is_ssl_check(body: bytes) -> bool:
+    """Return whether a body is that of a certificate check; cheap, since it is asked of unsigned requests."""
+    if len(body) > _MAX_SSL_CHECK_LENGTH:
+        return False
+    try:
+        return _form(body).get("ssl_check") == ["1"]
+    except MalformedPayloadError:
+        return False
+
+
 def parse(body: bytes) -> ButtonClick | SslCheck | Other:
     """Read the body of a request.
 
     Raises:
         MalformedPayloadError: If it is not what Slack sends.
     """
-    try:
-        form = parse_qs(body.decode(), max_num_fields=_MAX_FIELDS)
-    except ValueError:
-        raise MalformedPayloadError("the body is not a form in UTF-8") from None
-    if form.get("ssl_check") == ["1"]:
+    if is_ssl_check(body):
         return SslCheck()
+    form = _form(body)
     if len(form.get("payload", [])) != 1:
         raise MalformedPayloadError("the form does not have exactly one field 'payload'")
     try:
@@ -103,6 +112,13 @@ def parse(body: bytes) -> ButtonClick | SslCheck | Other:
         return Other(kind)
     action = _own_action(payload)
     return _click(payload, action) if action else Other(kind)
+
+
+def _form(body: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(body.decode(), max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise MalformedPayloadError("the body is not a form in UTF-8") from None
 
 
 def _own_action(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:

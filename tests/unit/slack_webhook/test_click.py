@@ -120,7 +120,7 @@ def test_the_second_click_of_a_double_click_changes_nothing(clicker: Clicker, aw
     assert clicker.send(payload) == OK
     assert clicker.send(payload) == OK
     assert len(aws.results) == 1
-    assert slack.notes == ["Your click was not counted: this request is already decided, or it has expired."]
+    assert slack.notes == ["This click changed nothing: the request is already decided, or it has expired."]
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["closed", "unknown"])
@@ -267,11 +267,12 @@ def test_a_slow_slack_does_not_undo_a_decision(
     "reply",
     [
         Reply(404, {"ok": False, "error": "expired_url"}),
+        Reply(200, {"ok": False, "error": "invalid_blocks"}),
         Reply(500),
         Reply(302, headers={"location": "/"}),
         Reply(drop=True),
     ],
-    ids=["expired", "error", "redirect", "dropped"],
+    ids=["expired", "refused", "error", "redirect", "dropped"],
 )
 def test_feedback_that_slack_does_not_take_is_logged_and_does_not_undo_a_decision(
     clicker: Clicker, aws: FakeAws, slack: FakeSlack, records: Records, reply: Reply

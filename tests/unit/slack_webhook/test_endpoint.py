@@ -102,7 +102,8 @@ def test_a_certificate_check_with_a_wrong_signature_is_refused() -> None:
 def test_a_click_cannot_pass_unsigned_as_a_certificate_check(clicker: Clicker, aws: FakeAws) -> None:
     body = form(clicker.payload())
     assert status(entry.handler(unsigned(body), None)) == 401
-    assert entry.handler(unsigned(body + b"&ssl_check=1"), None) == OK
+    assert status(entry.handler(unsigned(body + b"&ssl_check=1"), None)) == 401
+    assert entry.handler(unsigned(b"payload=%7B%7D&ssl_check=1"), None) == OK
     assert aws.server.calls == []
 
 
