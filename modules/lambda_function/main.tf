@@ -140,8 +140,12 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  environment {
-    variables = var.environment_variables
+  # An empty block would be a change in every plan.
+  dynamic "environment" {
+    for_each = length(var.environment_variables) == 0 ? [] : [var.environment_variables]
+    content {
+      variables = environment.value
+    }
   }
 
   logging_config {
