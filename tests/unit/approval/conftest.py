@@ -146,10 +146,10 @@ class Gate:
         self.wait_for(arn, "StepSucceeded", "post")
         return self.runner.wait_for_callback(arn, name="vote-1", timeout=10)
 
-    def wait_for(self, arn: str, event_type: str, name: str, count: int = 1) -> None:
-        """Wait until an operation has come so far, for the given time."""
+    def wait_for(self, arn: str, event_type: str, name: str) -> None:
+        """Wait until an operation has come so far."""
         deadline = time.monotonic() + 10
-        while count > sum(
+        while not any(
             event.event_type == event_type and event.name == name
             for event in self.runner.get_execution_history(arn).events
         ):

@@ -555,10 +555,13 @@ def test_a_missing_setting_fails_the_execution_by_its_name(gate: Gate, environme
     )
 
 
-def test_a_bot_token_that_comes_late_delays_the_request(gate: Gate, aws: Aws, slack_api: SlackApi) -> None:
+def test_a_bot_token_that_comes_late_delays_the_request(
+    make_gate: Callable[..., Gate], aws: Aws, slack_api: SlackApi
+) -> None:
+    gate = make_gate(skip_time=False)
     aws.secrets.put_secret_value(SecretId="slack-bot-token", SecretBinary=b"not yet")
     arn = gate.ask()
-    gate.wait_for(arn, "StepStarted", "post", 2)
+    gate.wait_for(arn, "StepFailed", "post")
 
     aws.secrets.put_secret_value(SecretId="slack-bot-token", SecretString="xoxb-late")
 

@@ -1,0 +1,107 @@
+"""The function is killed at every checkpoint that it makes, just before and just after it is kept."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_durable_execution_sdk_python.exceptions import CheckpointError
+from aws_durable_execution_sdk_python.lambda_service import CheckpointOutput
+
+from tests.unit.approval.conftest import TASK_TOKEN, Gate, StepFunctions, buttons
+from tests.unit.conftest import Reply, SlackApi
+
+MOST_CHECKPOINTS = 20
+
+
+class Killer:
+    """Kills an invocation at one of the execution's checkpoints."""
+
+    def __init__(self, gate: Gate, number: int, when: str) -> None:
+        self.killed = False
+        self._client = gate.runner._service_client
+        self._checkpoint = self._client.checkpoint
+        self._left, self._when = number, when
+        self._client.checkpoint = self._at_checkpoint  # type: ignore[method-assign]
+
+    def _at_checkpoint(self, *arguments: Any, **named: Any) -> CheckpointOutput:
+        self._left -= 1
+        if self._left:
+            return self._checkpoint(*arguments, **named)
+        self.killed = True
+        if self._when == "after":
+            self._checkpoint(*arguments, **named)
+        raise CheckpointError("killed")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("history_is_readable", [True, False])
+@pytest.mark.parametrize("click", ["at once", "when the function waits"])
+def test_a_crash_anywhere_leads_to_the_same_decision(
+    make_gate: Callable[..., Gate],
+    slack_api: SlackApi,
+    stepfunctions: StepFunctions,
+    *,
+    when: str,
+    history_is_readable: bool,
+    click: str,
+) -> None:
+    slack_api.history_is_readable = history_is_readable
+    for number in range(1, MOST_CHECKPOINTS):
+        gate = make_gate()
+        killer = Killer(gate, number, when)
+
+        arn = gate.ask(task_token=f"{TASK_TOKEN}{number}")
+        if click == "when the function waits":
+            gate.wait(arn)
+        message = slack_api.wait_for_message()
+        gate.click_message(message, "reject")
+        decision = gate.decision(arn)
+
+        assert decision["decision"] == "rejected"
+        assert [voter["name"] for voter in decision["decided_by"]] == ["ann"]
+        ((operation, answer),) = stepfunctions.answers
+        assert operation == "SendTaskFailure"
+        assert json.loads(answer["cause"]) == decision
+        assert len(slack_api.messages) <= (1 if history_is_readable else 2)
+        for ts in {message["ts"], decision["message"]["ts"]}:
+            assert not buttons(slack_api.messages[ts])
+        if not killer.killed:
+            break
+        slack_api.messages.clear()
+        stepfunctions.answers.clear()
+    assert number > 7, "each operation makes a checkpoint"
+    assert not killer.killed
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_anywhere_leaves_a_refusal_undelivered(
+    make_gate: Callable[..., Gate], slack_api: SlackApi, stepfunctions: StepFunctions, when: str
+) -> None:
+    for number in range(1, MOST_CHECKPOINTS):
+        slack_api.will("chat.postMessage", *[Reply(body={"ok": False, "error": "is_archived"})] * 2)
+        gate = make_gate()
+        killer = Killer(gate, number, when)
+
+        decision = gate.decision(gate.ask(task_token=f"{TASK_TOKEN}{number}"))
+
+        assert decision["error"]["code"] == "is_archived"
+        ((_, answer),) = stepfunctions.answers
+        assert json.loads(answer["cause"]) == decision
+        assert not slack_api.messages
+        if not killer.killed:
+            break
+        stepfunctions.answers.clear()
+    assert not killer.killed
+
+
+def test_a_replay_shows_the_same_times(make_gate: Callable[..., Gate], slack_api: SlackApi) -> None:
+    gate = make_gate()
+    arn = gate.ask()
+    gate.wait(arn)
+    posted = json.dumps(slack_api.wait_for_message()["blocks"][:-1])
+    gate.click(arn)
+    gate.decision(arn)
+
+    (message,) = slack_api.messages.values()
+    assert json.dumps(message["blocks"][:-1]) == posted
