@@ -64,7 +64,7 @@ class Sandbox:
         """Return a boto3 client of the local AWS."""
         return _client(self.aws_url, service)
 
-    def control(self, method: str, path: str, body: Json | None = None) -> Json:
+    def control(self, method: str, path: str, body: Json | None = None) -> Any:
         """Call a control endpoint of the local AWS.
 
         Args:
@@ -249,15 +249,14 @@ def _client(aws_url: str, service: str) -> Any:
     return session.client(service, endpoint_url=aws_url, config=config)  # type: ignore[call-overload]
 
 
-def _control(aws_url: str, method: str, path: str, body: Json | None) -> Json:
+def _control(aws_url: str, method: str, path: str, body: Json | None) -> Any:
     with urllib3.PoolManager(retries=False) as pool:
         sent = None if body is None else json.dumps(body)
         headers = {"Content-Type": "application/json"}
         answer = pool.request(method, f"{aws_url}/_sandbox/{path}", body=sent, headers=headers)
     if answer.status != _OK:
         raise SandboxError(f"the local AWS answers {answer.status} to {method} {path}: {answer.data.decode()}")
-    data: Json = json.loads(answer.data)
-    return data
+    return json.loads(answer.data)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

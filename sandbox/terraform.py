@@ -149,9 +149,8 @@ class Progress:
     def __init__(self, say: Say) -> None:
         self.errors: list[str] = []
         self._say = say
-        self._planned = 0
         self._done = 0
-        self._elapsed = 0
+        self._told: dict[str, float] = {}
 
     def take(self, line: str) -> None:
         """Take one line of Terraform's output."""
@@ -161,9 +160,7 @@ class Progress:
             self.errors.append(line.rstrip())
             return
         kind = event.get("type")
-        if kind == "apply_start":
-            self._planned += 1
-        elif kind == "apply_complete":
+        if kind == "apply_complete":
             self._done += 1
         elif kind == "apply_progress":
             self._waiting(event["hook"])
@@ -173,14 +170,14 @@ class Progress:
             self.errors.append("{summary}\n{detail}".format(**event["diagnostic"]).rstrip())
 
     def _waiting(self, hook: Json) -> None:
-        """Say what takes long: for each round of ten seconds one resource, the one with a known reason first."""
+        """Say what takes long: each kind of resource once in each round of ten seconds."""
         elapsed, kind = hook["elapsed_seconds"], hook["resource"]["resource_type"]
-        if elapsed <= self._elapsed and kind not in _WAITS:
+        if self._told.get(kind, 0) >= elapsed:
             return
-        self._elapsed = max(self._elapsed, elapsed)
+        self._told[kind] = elapsed
         verb = {"create": "creating", "delete": "destroying"}.get(hook["action"], "changing")
         reason = f": {_WAITS[kind]}" if kind in _WAITS else ""
-        self._say(f"{self._done} done; {hook['resource']['addr']}: still {verb} [{elapsed:.0f}s]{reason}")
+        self._say(f"{self._done} done; {kind}: still {verb} [{elapsed:.0f}s]{reason}")
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,183 @@
+"""What people and programs do with the two gates of a running sandbox: ask, look, tag, start, wait."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from sandbox.deployment import Sandbox, until
+from sandbox.slack.workspace import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
+
+Json = dict[str, Any]
+
+TAG = "Maintenance"
+PREFIX = "maintenance"
+_WAIT = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How an execution ended.
+
+    Attributes:
+        status: AWS's status, such as `SUCCEEDED`.
+        output: Its result; None if it has none.
+        error: Error type, if it failed.
+        cause: What the failure says, if it failed.
+    """
+
+    status: str
+    output: Any = None
+    error: str | None = None
+    cause: str | None = None
+
+
+class Gates:
+    """Both gates of a sandbox.
+
+    Args:
+        sandbox: The running sandbox.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._slack = sandbox.slack
+        self._lambda: LambdaClient = sandbox.client("lambda")
+        self._states: SFNClient = sandbox.client("stepfunctions")
+        self._s3: S3Client = sandbox.client("s3")
+        self._approval = str(sandbox.outputs["approval_function_arn"])
+        self._maintenance = str(sandbox.outputs["maintenance_function_arn"])
+        self._bucket = str(sandbox.outputs["bucket_name"])
+        self.state_machine = str(sandbox.outputs["state_machine_arn"])
+
+    # --- approval gate
+
+    def ask(self, request: Json, name: str | None = None) -> str:
+        """Ask for approval, as a program does, and return the ARN of the durable execution.
+
+        Args:
+            request: The request.
+            name: Name of the durable execution; one name is one request, however often it is sent.
+        """
+        answer = self._lambda.invoke(
+            FunctionName=self._approval,
+            InvocationType="Event",
+            DurableExecutionName=name or f"request-{uuid4()}",
+            Payload=json.dumps({"request": request}),
+        )
+        return answer["DurableExecutionArn"]
+
+    def question(self, execution_arn: str, timeout: float = _WAIT) -> Message:
+        """Return the Slack message of a durable execution, as soon as it is there."""
+        digest = hashlib.sha256(execution_arn.encode()).hexdigest()
+        return self._slack.wait_for_message(
+            lambda m: bool(m.content.metadata) and digest in json.dumps(m.content.metadata), timeout
+        )
+
+    def question_titled(self, title: str, timeout: float = _WAIT) -> Message:
+        """Return the Slack message with a title, as soon as it is there."""
+        return self._slack.wait_for_message(lambda m: bool(m.blocks) and m.blocks[0]["text"]["text"] == title, timeout)
+
+    def locked(self, message: Message, timeout: float = _WAIT) -> Message:
+        """Return a message as soon as its buttons are gone."""
+        return self._slack.wait_for_message(lambda m: m.ts == message.ts and not m.actions(), timeout)
+
+    def status(self, execution_arn: str) -> str:
+        """Return the status of a durable execution."""
+        return self._lambda.get_durable_execution(DurableExecutionArn=execution_arn)["Status"]
+
+    def decision(self, execution_arn: str, timeout: float = _WAIT) -> Ended:
+        """Return how a durable execution ended, as soon as it has."""
+
+        def ended() -> Ended | None:
+            found = self._lambda.get_durable_execution(DurableExecutionArn=execution_arn)
+            if found["Status"] == "RUNNING":
+                return None
+            error = found.get("Error", {})
+            return Ended(
+                status=found["Status"],
+                output=json.loads(found["Result"]) if found.get("Result") else None,
+                error=error.get("ErrorType"),
+                cause=error.get("ErrorMessage"),
+            )
+
+        return until(ended, f"the end of {execution_arn}", timeout)
+
+    def stop(self, execution_arn: str) -> None:
+        """Stop a durable execution, as an operator does."""
+        self._lambda.stop_durable_execution(DurableExecutionArn=execution_arn)
+
+    # --- maintenance gate and the example's state machine
+
+    def begin_maintenance(self) -> None:
+        """Set the tag on the state machine."""
+        self._states.tag_resource(resourceArn=self.state_machine, tags=[{"key": TAG, "value": "true"}])
+
+    def end_maintenance(self) -> None:
+        """Remove the tag from the state machine."""
+        self._states.untag_resource(resourceArn=self.state_machine, tagKeys=[TAG])
+
+    def start(self, state: Json | None = None) -> str:
+        """Start an execution of the state machine and return its ARN."""
+        answer = self._states.start_execution(
+            stateMachineArn=self.state_machine, name=f"order-{uuid4()}", input=json.dumps(state or {})
+        )
+        return answer["executionArn"]
+
+    def parked(self) -> list[str]:
+        """Return the keys of the state machine's parked tasks, in the order in which they are resumed."""
+        folder = f"{PREFIX}/{self.state_machine.rpartition(':')[2]}/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def wait_for_parked(self, number: int, timeout: float = _WAIT) -> list[str]:
+        """Return the parked tasks' keys as soon as there are so many."""
+
+        def so_many() -> list[list[str]]:
+            keys = self.parked()
+            return [keys] if len(keys) == number else []
+
+        return until(so_many, f"{number} parked tasks", timeout)[0]
+
+    def gate_state(self) -> str:
+        """Return what the maintenance gate says of the state machine: `open`, `closed`, `draining` or `missing`."""
+        event = {"action": "status", "stateMachineArn": self.state_machine}
+        answer = self._lambda.invoke(FunctionName=self._maintenance, Payload=json.dumps(event))
+        (shown,) = json.load(answer["Payload"])["machines"].values()
+        return str(shown["state"])
+
+    def wait_for_gate(self, *states: str, timeout: float = _WAIT) -> str:
+        """Return the gate's state as soon as it is one of these."""
+
+        def reached() -> str | None:
+            state = self.gate_state()
+            return state if state in states else None
+
+        return until(reached, f"the gate of {self.state_machine} to be {' or '.join(states)}", timeout)
+
+    def ended(self, execution_arn: str, timeout: float = _WAIT) -> Ended:
+        """Return how an execution of the state machine ended, as soon as it has."""
+
+        def ended() -> Ended | None:
+            found = self._states.describe_execution(executionArn=execution_arn)
+            if found["status"] == "RUNNING":
+                return None
+            output = found.get("output")
+            return Ended(
+                status=found["status"],
+                output=json.loads(output) if output else None,
+                error=found.get("error"),
+                cause=found.get("cause"),
+            )
+
+        return until(ended, f"the end of {execution_arn}", timeout)
+
+    def running(self, execution_arns: Iterable[str]) -> list[bool]:
+        """Return of each execution of the state machine whether it is running."""
+        return [self._states.describe_execution(executionArn=a)["status"] == "RUNNING" for a in execution_arns]
