@@ -1,6 +1,9 @@
 """``python -m sandbox.aws``."""
 
-from sandbox.aws.server import main
+from sandbox.aws.isolation import isolate
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    environment = isolate()
+    from sandbox.aws.server import main  # imports moto, hence only now
+
+    main(environment)

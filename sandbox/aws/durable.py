@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -39,8 +40,8 @@ from aws_durable_execution_sdk_python_testing.exceptions import (
 from aws_durable_execution_sdk_python_testing.execution import Execution, ExecutionStatus
 from aws_durable_execution_sdk_python_testing.executor import Executor
 from aws_durable_execution_sdk_python_testing.invoker import InvokeResponse, LambdaInvoker
+from aws_durable_execution_sdk_python_testing.model import Execution as ExecutionSummary
 from aws_durable_execution_sdk_python_testing.model import (
-    ListDurableExecutionsByFunctionResponse,
     SendDurableExecutionCallbackFailureResponse,
     SendDurableExecutionCallbackHeartbeatResponse,
     SendDurableExecutionCallbackSuccessResponse,
@@ -102,6 +103,39 @@ class DurableSettings:
         return cls(data["execution_timeout"], retention)
 
 
+@dataclass(frozen=True)
+class ExecutionQuery:
+    """Which executions to list.
+
+    Attributes:
+        function: Name of their function.
+        version: Version that they run; ``None`` for all.
+        name: Name of the execution; ``None`` for all.
+        statuses: Statuses; empty for all.
+        after: Started at or after this moment; ``None`` for no limit.
+        before: Started at or before this moment; ``None`` for no limit.
+        newest_first: Order.
+        offset: Number of executions to leave out.
+        limit: Largest number of executions to return.
+    """
+
+    function: str
+    version: str | None = None
+    name: str | None = None
+    statuses: tuple[str, ...] = ()
+    after: datetime | None = None
+    before: datetime | None = None
+    newest_first: bool = False
+    offset: int = 0
+    limit: int = 100
+
+    def includes(self, started: datetime | None) -> bool:
+        """Whether an execution that started at a moment is within the limits."""
+        if started is None:
+            return False
+        return (self.after is None or started >= self.after) and (self.before is None or started <= self.before)
+
+
 class DurableExecutions:
     """All durable executions of the local AWS."""
 
@@ -122,7 +156,6 @@ class DurableExecutions:
         self._registry = ExecutionRegistry(store, self._scheduler)
         checkpoints = CheckpointProcessor(store, self._scheduler)
         self.executor = _Executor(
-            functions,
             bus,
             store=store,
             scheduler=self._scheduler,
@@ -205,11 +238,10 @@ class DurableExecutions:
     def stop_function(self, name: str) -> None:
         """Stop every running execution of a function, as deleting the function does."""
         self._settings.pop(name, None)
-        for summary in self.executor.list_executions(
-            function_name=name, status_filter="RUNNING", max_items=100_000
-        ).durable_executions:
+        running, _ = self.executor.find(ExecutionQuery(name, statuses=("RUNNING",), limit=sys.maxsize))
+        for execution in running:
             self.executor.stop_execution(
-                summary.durable_execution_arn, ErrorObject.from_message("The function was deleted.")
+                execution.durable_execution_arn, ErrorObject.from_message("The function was deleted.")
             )
 
     def stop(self) -> None:
@@ -243,9 +275,8 @@ class _Executor(Executor):
     # The emulator's 5 s between the tries of an invocation that failed; AWS's are not documented.
     RETRY_BACKOFF_SECONDS = 1
 
-    def __init__(self, functions: LambdaApi, bus: EventBus, **parts: Any) -> None:
+    def __init__(self, bus: EventBus, **parts: Any) -> None:
         super().__init__(**parts)
-        self._functions = functions
         self._bus = bus
         self._ended: dict[str, threading.Event] = {}
 
@@ -351,18 +382,29 @@ class _Executor(Executor):
         if wake:
             self._invoke_execution(arn)
 
-    def list_executions_by_function(  # type: ignore[override] # the other filters go through as they come
-        self, function_name: str, qualifier: str | None = None, **filters: Any
-    ) -> ListDurableExecutionsByFunctionResponse:
-        """The emulator's, for function ARNs too, and of one version where a version or alias is named."""
-        reference = parse_function(function_name, qualifier)
-        page = super().list_executions_by_function(reference.name, reference.qualifier, **filters)
-        if reference.qualifier is None:
-            return page
-        version = self._functions.resolve(reference).version
-        wanted = f"{function_arn(reference.name, version, self.region)}/"
-        kept = [found for found in page.durable_executions if found.durable_execution_arn.startswith(wanted)]
-        return replace(page, durable_executions=kept)
+    def find(self, query: ExecutionQuery) -> tuple[list[ExecutionSummary], str | None]:
+        """Return a page of executions, and the marker of the next page when there is one.
+
+        The emulator's own list takes one status only, no version and no times as botocore sends them.
+        """
+        executions, _ = self._store.query(
+            function_name=query.function, execution_name=query.name, reverse_order=query.newest_first
+        )
+        arn_prefix = f"{function_arn(query.function, query.version, self.region)}{'/' if query.version else ':'}"
+        found = [
+            execution
+            for execution in executions
+            if execution.durable_execution_arn.startswith(arn_prefix)
+            and (not query.statuses or execution.current_status().value in query.statuses)
+            and query.includes(execution.get_operation_execution_started().start_timestamp)
+        ]
+        page = found[query.offset : query.offset + query.limit]
+        end = query.offset + len(page)
+        summaries = [
+            ExecutionSummary.from_execution(execution, execution.current_status().value, self.region)
+            for execution in page
+        ]
+        return summaries, str(end) if end < len(found) else None
 
 
 class _Invoker(LambdaInvoker):

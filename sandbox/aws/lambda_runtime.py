@@ -27,6 +27,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any, cast
 
 from sandbox.aws.arns import FunctionReference, function_arn
+from sandbox.aws.errors import AwsError
 from sandbox.aws.interpreters import Interpreters
 
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
@@ -324,8 +325,8 @@ class LambdaRuntime:
         """Run one invocation to its end.
 
         Raises:
-            RuntimeError: If AWS's runtime client cannot be installed, or the server is stopping.
-            ValueError: If the function is not a Python function.
+            AwsError: ``InvalidRuntimeException`` if no interpreter can run the function, ``ServiceException`` if the
+                server is stopping.
         """
         request_id = str(uuid.uuid4())
         with self._slot(version):
@@ -375,7 +376,7 @@ class LambdaRuntime:
     def _take(self, version: FunctionVersion) -> _Environment:
         with self._lock:
             if self._stopped.is_set():
-                raise RuntimeError("the server is stopping")
+                raise _stopping()
             for environment in [e for e, key in reversed(self._idle.items()) if key == version.key]:
                 del self._idle[environment]
                 if environment.alive:
@@ -387,7 +388,7 @@ class LambdaRuntime:
             stopped = self._stopped.is_set()
         if stopped:  # between the check above and here
             environment.kill()
-            raise RuntimeError("the server is stopping")
+            raise _stopping()
         return environment
 
     def _give_back(self, version: FunctionVersion, environment: _Environment) -> None:
@@ -407,8 +408,11 @@ class LambdaRuntime:
             self._all.discard(environment)
 
     def _start(self, version: FunctionVersion) -> _Environment:
-        python = self._interpreters.python(version.runtime)
-        client = self._interpreters.client(python)
+        try:
+            python = self._interpreters.python(version.runtime)
+            client = self._interpreters.client(python)
+        except (RuntimeError, ValueError) as error:
+            raise AwsError("InvalidRuntimeException", str(error), 502) from error
         folder = self._unpacked(version)
         # -s and -S: neither the user's nor the interpreter's site-packages exist on Lambda.
         command = [str(python), "-s", "-S"]
@@ -483,6 +487,10 @@ def _log_lines(version: FunctionVersion, request_id: str, output: str, milliseco
         *own,
         json.dumps({"time": _timestamp(), "type": "platform.report", "record": report}),
     ]
+
+
+def _stopping() -> AwsError:
+    return AwsError("ServiceException", "The local AWS is stopping.", 500)
 
 
 def _error(kind: str, message: str) -> bytes:

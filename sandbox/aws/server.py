@@ -15,20 +15,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
-
-from werkzeug.serving import BaseWSGIServer, make_server
-from werkzeug.wrappers import Request, Response
-
-# Read by moto when it is imported: role policies that AWS manages can then be attached.
-os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
+from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.wrappers import Request, Response
 
 from sandbox.aws import events, lambda_api, lambda_control, s3, step_functions, tags
 from sandbox.aws.clients import Clients
@@ -139,11 +135,11 @@ class LocalAws:
         return None
 
 
-def main() -> int:
-    """Run the local AWS until a signal ends it.
+def main(environment: Mapping[str, str]) -> NoReturn:
+    """Run the local AWS until a signal ends it, then end the process.
 
-    Returns:
-        The exit code.
+    Args:
+        environment: The environment before ``isolate``.
     """
     parser = argparse.ArgumentParser(prog="python -m sandbox.aws", description="A local AWS for the workflow gates.")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
@@ -152,8 +148,6 @@ def main() -> int:
     )
     parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input ends")
     options = parser.parse_args()
-    environment = dict(os.environ)
-    _isolate()
     _log_errors()
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -174,14 +168,6 @@ def main() -> int:
 def _await_end_of_input(ended: threading.Event) -> None:
     sys.stdin.buffer.read()
     ended.set()
-
-
-def _isolate() -> None:
-    """Keep this machine's AWS and proxy settings away from the clients in this process."""
-    for name in list(os.environ):
-        if name.upper().startswith("AWS_") or name.upper().endswith("_PROXY"):
-            del os.environ[name]
-    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
 def _log_errors() -> None:

@@ -35,6 +35,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
 from moto.stepfunctions.parser.asl.eval.callback import callback
 from moto.stepfunctions.parser.asl.jsonata import jsonata as moto_jsonata
+from moto.stepfunctions.parser.backend import execution
 
 from sandbox.aws.clients import Clients
 from sandbox.aws.corrections import extend, replace
@@ -59,6 +60,7 @@ def apply(clients: Clients) -> None:
     _one_token_for_each_attempt()
     _heartbeats()
     _stopping()
+    _outputs_are_json()
 
 
 def starter(clients: Clients) -> Callable[[str, str, bytes], None]:
@@ -191,13 +193,13 @@ def _open_endpoint(backend: Any, token: str) -> Any:
         InvalidToken: If there was never such a token.
     """
     for machine in list(backend.state_machines):
-        for execution in list(machine.executions):
-            env = execution.exec_worker.env
+        for started in list(machine.executions):
+            env = started.exec_worker.env
             found = env.callback_pool_manager.get(token) if env else None
             if found is None:
                 continue
             answered = found.get_outcome() is not None
-            if execution.exec_status != ExecutionStatus.RUNNING or answered or found.consumer_error:
+            if started.exec_status != ExecutionStatus.RUNNING or answered or found.consumer_error:
                 raise _TaskGone
             return found
     raise InvalidToken
@@ -282,31 +284,42 @@ def _stopping() -> None:
     deleted machine waiting.
     """
 
-    def stop(execution: Any, error: str | None, cause: str | None) -> None:
-        if execution.exec_status != ExecutionStatus.RUNNING:
+    def stop(running: Any, error: str | None, cause: str | None) -> None:
+        if running.exec_status != ExecutionStatus.RUNNING:
             return
         deadline = time.monotonic() + _START_LIMIT_SECONDS
-        while execution.exec_worker.env is None and time.monotonic() < deadline:
+        while running.exec_worker.env is None and time.monotonic() < deadline:
             time.sleep(0.01)  # its thread is just starting
         now = datetime.now(UTC)
-        execution.stop(stop_date=now, error=error, cause=cause)
-        execution.exec_status, execution.stop_date = ExecutionStatus.ABORTED, now
-        execution.error, execution.cause = error, cause
+        running.stop(stop_date=now, error=error, cause=cause)
+        running.exec_status, running.stop_date = ExecutionStatus.ABORTED, now
+        running.error, running.cause = error, cause
 
     def stop_execution(self: Any) -> ActionResult:
-        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        stop(execution, self._get_param("error"), self._get_param("cause"))
-        return ActionResult({"stopDate": execution.stop_date})
+        found = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        stop(found, self._get_param("error"), self._get_param("cause"))
+        return ActionResult({"stopDate": found.stop_date})
 
     def delete(self: Any, arn: str) -> None:
         for machine in self.state_machines:
             if machine.arn == arn:
-                for execution in machine.executions:
-                    stop(execution, None, None)
+                for found in machine.executions:
+                    stop(found, None, None)
         original_delete(self, arn)
 
     replace(responses.StepFunctionResponse, "stop_execution", stop_execution)
     original_delete = replace(models.StepFunctionBackend, "delete_state_machine", delete)
+
+
+def _outputs_are_json() -> None:
+    """DescribeExecution's output is JSON text; moto leaves out the quotes of an output that is a string."""
+
+    def reflect(self: Any) -> None:
+        original(self)
+        if self.execution.exec_status == ExecutionStatus.SUCCEEDED:
+            self.execution.output = json.dumps(self.execution.output)
+
+    original = replace(execution.BaseExecutionWorkerCommunication, "_reflect_execution_status", reflect)
 
 
 def _everywhere(name: str, replacement: Any) -> None:

@@ -27,8 +27,8 @@ def apply(bus: EventBus, faults: Faults) -> None:
     _tell_of_changes(bus, faults)
     _refuse_to_list_what_is_not_there()
     _tag_the_backend_that_is_used()
-    _report_failures("tag_resources")
-    _report_failures("untag_resources")
+    _report_failures("tag_resources", "resource_arns")
+    _report_failures("untag_resources", "resource_arn_list")
 
 
 def _tell_of_changes(bus: EventBus, faults: Faults) -> None:
@@ -86,14 +86,14 @@ def _tag_the_backend_that_is_used() -> None:
     original = replace(models.StepFunctionBackend, "owns_arn", owns)
 
 
-def _report_failures(name: str) -> None:
+def _report_failures(name: str, parameter: str) -> None:
     """The Tagging API answers with a map of the ARNs that failed; with the above, moto would fail the whole call."""
 
-    def call(self: Any, arns: list[str], change: Any) -> dict[str, dict[str, Any]]:
+    def call(self: Any, **arguments: Any) -> dict[str, dict[str, Any]]:
         failed: dict[str, dict[str, Any]] = {}
-        for arn in arns:
+        for arn in arguments[parameter]:
             try:
-                failed.update(original(self, [arn], change))
+                failed.update(original(self, **{**arguments, parameter: [arn]}))
             except ResourceNotFound as error:
                 code = "InvalidParameterException"
                 failed[arn] = {"StatusCode": 400, "ErrorCode": code, "ErrorMessage": str(error)}
