@@ -40,20 +40,21 @@ module "approval_gate" {
   source = "./modules/approval_gate"
   count  = var.approval_gate == null ? 0 : 1
 
-  approvers         = var.approval_gate.approvers
-  bucket            = local.bucket
-  default_timeout   = var.approval_gate.default_timeout
-  environment       = var.environment
-  execution_timeout = var.approval_gate.execution_timeout
-  lambda            = var.lambda
-  logs              = var.logs
-  memory_size       = var.approval_gate.memory_size
-  name              = var.name
-  package           = var.packages.approval
-  python            = var.python
-  retention_period  = var.approval_gate.retention_period
-  slack             = var.slack
-  tags              = var.tags
+  approvers            = var.approval_gate.approvers
+  bucket               = local.bucket
+  default_timeout      = var.approval_gate.default_timeout
+  environment          = var.environment
+  execution_timeout    = var.approval_gate.execution_timeout
+  lambda               = var.lambda
+  logs                 = var.logs
+  memory_size          = var.approval_gate.memory_size
+  name                 = var.name
+  package              = var.packages.approval
+  python               = var.python
+  reserved_concurrency = var.approval_gate.reserved_concurrency
+  retention_period     = var.approval_gate.retention_period
+  slack                = var.slack
+  tags                 = var.tags
 }
 
 module "slack_webhook" {

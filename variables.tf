@@ -5,15 +5,17 @@ variable "approval_gate" {
     - `default_timeout`: seconds until a request that sets no `timeout_seconds` times out; a day, or `execution_timeout` - 120 where that is less.
     - `execution_timeout`: seconds after which AWS ends a durable execution: the upper limit of every request's timeout, plus 120. 31 days.
     - `memory_size`: MB of the durable function.
+    - `reserved_concurrency`: of the durable function; -1 reserves nothing. Waiting requests use none.
     - `retention_period`: days that AWS keeps the history of an ended execution.
-    - `webhook`: the function that receives the clicks, and the requests per second that its API lets through.
+    - `webhook`: the function that receives the clicks, and the requests per second that its API lets through (`throttling`: `rate_limit`, `burst_limit`).
   EOT
   type = object({
-    approvers         = optional(list(string), [])
-    default_timeout   = optional(number)
-    execution_timeout = optional(number, 2678400)
-    memory_size       = optional(number, 512)
-    retention_period  = optional(number, 14)
+    approvers            = optional(list(string), [])
+    default_timeout      = optional(number)
+    execution_timeout    = optional(number, 2678400)
+    memory_size          = optional(number, 512)
+    reserved_concurrency = optional(number, -1)
+    retention_period     = optional(number, 14)
     webhook = optional(object({
       memory_size          = optional(number, 512)
       reserved_concurrency = optional(number, -1)
