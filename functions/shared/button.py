@@ -84,25 +84,37 @@ class Button:
         """
         try:
             data = json.loads(value)
-            version = data["v"]
-            if version != _VERSION:
-                raise ButtonUnreadableError(f"button version {version!r} is not understood, only {_VERSION}")
+            known = data["v"] == _VERSION and data["d"] in ("approve", "reject")
             button = cls(
                 choice=data["d"],
-                callback_ids=tuple(data["c"]),
-                approvers=tuple(data["a"]),
-                requester=data["r"],
-                allow_self_approval=bool(data["self"]),
-                team=data["t"],
-                votes_needed=data["n"],
-                voted=tuple(data["seen"]),
+                callback_ids=_texts(data["c"]),
+                approvers=_texts(data["a"]),
+                requester=None if data["r"] is None else _text(data["r"]),
+                allow_self_approval=bool(_number(data["self"])),
+                team=_text(data["t"]),
+                votes_needed=_number(data["n"]),
+                voted=_texts(data["seen"]),
             )
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise ButtonUnreadableError("the button's value is not one that the approval gate writes") from None
-        if button.choice not in ("approve", "reject") or not button.callback_ids or not button._has_text_ids():
-            raise ButtonUnreadableError("the button's value is not one that the approval gate writes")
+            known = False
+        if not known or not button.callback_ids:
+            raise ButtonUnreadableError("the button's value is not one that this version of the approval gate writes")
         return button
 
-    def _has_text_ids(self) -> bool:
-        ids = (*self.callback_ids, *self.approvers, *self.voted, self.team, self.requester or "")
-        return all(isinstance(item, str) for item in ids)
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_text(item) for item in value)
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError
+    return value

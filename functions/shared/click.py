@@ -77,7 +77,7 @@ class Click:
                 reason=data["reason"],
                 inputs=data["inputs"],
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ClickUnreadableError("the callback's result is not one that the Slack webhook writes") from None
         texts = (click.user_id, click.user_team, click.user_name, click.channel, click.ts, click.reason or "")
         understood = understood and click.at.tzinfo is not None and isinstance(click.inputs, dict)

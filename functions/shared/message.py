@@ -29,8 +29,6 @@ METADATA_EVENT_TYPE = "approval_request"
 MAX_HEADER_LENGTH = 150
 MAX_SECTION_LENGTH = 3000
 MAX_FIELD_LENGTH = 2000
-# https://docs.slack.dev/reference/methods/chat.postMessage: `text` is cut by Slack above 40,000; 4,000 is advised.
-MAX_TEXT_LENGTH = 4000
 _CUT = "… (truncated)"
 
 _OUTCOMES = {
@@ -69,7 +67,7 @@ class RequestMessage:
 
     def text(self) -> str:
         """Return the text for notifications and screen readers."""
-        return truncated(f"Approval requested: {escaped(self.title)}", MAX_TEXT_LENGTH)
+        return f"Approval requested: {escaped(truncated(self.title, MAX_HEADER_LENGTH))}"
 
     def open_blocks(self, approve: Button, reject: Button) -> list[dict[str, Any]]:
         """Return the blocks of the message while the request is open.

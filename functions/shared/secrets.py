@@ -40,8 +40,10 @@ class Secret:
     def __init__(self, arn: str, lifetime: float = 300.0, clock: Callable[[], float] = time.monotonic) -> None:
         match = _ARN.fullmatch(arn)
         if not match:
+            # Whoever pastes the secret itself must not find it in the logs.
+            shown = repr(arn) if arn.startswith("arn:") else "a value that does not start with arn:"
             raise ConfigurationError(
-                f"{arn!r} is not the ARN of a Secrets Manager secret (arn:aws:secretsmanager:...:secret:...) "
+                f"{shown} is not the ARN of a Secrets Manager secret (arn:aws:secretsmanager:...:secret:...) "
                 "or of an SSM parameter (arn:aws:ssm:...:parameter/...); pass one of these"
             )
         self.arn = arn

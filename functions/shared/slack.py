@@ -1,6 +1,7 @@
 """Slack's Web API, with every failure sorted by what it says about the outcome."""
 
 import http.client
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ _SERVER_ERROR = 500
 _TRANSIENT = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
 _RATE_LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 _DEFAULT_RETRY_AFTER = 30
+# Anything else in its place is the library's own text about an answer that is not Slack's.
+_CODE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class SlackError(WorkflowGatesError):
@@ -98,8 +101,10 @@ def _sorted(method: str, error: SlackApiError) -> SlackError:
     code = str(data.get("error", ""))
     if status == _TOO_MANY_REQUESTS or code in _RATE_LIMITED:
         return SlackRateLimitedError(method, _retry_after(error.response.headers))
-    if status >= _SERVER_ERROR or code in _TRANSIENT or not code:
-        return SlackUnavailableError(f"Slack failed at {method}: HTTP {status} {code}".rstrip())
+    if not _CODE.fullmatch(code):
+        return SlackUnavailableError(f"Slack's answer to {method} is not understood: HTTP {status}")
+    if status >= _SERVER_ERROR or code in _TRANSIENT:
+        return SlackUnavailableError(f"Slack failed at {method}: HTTP {status} {code}")
     return SlackRefusedError(method, code)
 
 
