@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import platform
 import shlex
@@ -53,11 +54,14 @@ provider_installation {{
 
 
 def create(directory: Path = DEFAULT_DIRECTORY) -> Path:
-    """Makes the mirror, or brings an existing one up to date.
+    """Makes the mirror, unless it is there already.
+
+    Terraform pins the hash of a provider when it initialises a folder. A mirror is therefore never changed: another
+    Python, checkout or real provider makes another one beside it, and what was initialised before goes on working.
 
     Args:
-        directory: where; made when missing. Only its owner gets access, because it holds a private key and cached
-            provider configurations.
+        directory: where; made when missing. Only its owner gets access, because it holds a private key and, in
+            `cache`, provider configurations; all mirrors share the two.
 
     Returns:
         The path of a Terraform CLI configuration file that installs providers from the mirror only.
@@ -71,12 +75,14 @@ def create(directory: Path = DEFAULT_DIRECTORY) -> Path:
     directory.chmod(0o700)
     if not (directory / IDENTITY).exists():
         _write(directory / IDENTITY, _identity())
-    wrapper = directory / ADDRESS / SHOWN_VERSION / target() / f"terraform-provider-aws_v{SHOWN_VERSION}_x5"
-    wrapper.parent.mkdir(parents=True, exist_ok=True)
     parts = {"python": sys.executable, "repository": REPOSITORY, "binary": binary, "directory": directory}
-    _write(wrapper, WRAPPER.format(**{name: shlex.quote(str(part)) for name, part in parts.items()}), mode=0o700)
-    configuration = directory / "terraform.rc"
-    write_configuration(configuration, directory)
+    wrapper = WRAPPER.format(**{name: shlex.quote(str(part)) for name, part in parts.items()})
+    mirror = directory / hashlib.sha256(wrapper.encode()).hexdigest()[:16]
+    plugin = mirror / ADDRESS / SHOWN_VERSION / target() / f"terraform-provider-aws_v{SHOWN_VERSION}_x5"
+    plugin.parent.mkdir(parents=True, exist_ok=True)
+    _write(plugin, wrapper, mode=0o700)
+    configuration = mirror / "terraform.rc"
+    write_configuration(configuration, mirror)
     return configuration
 
 

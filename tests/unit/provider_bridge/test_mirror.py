@@ -92,7 +92,7 @@ def test_the_command_prints_the_environment_for_a_shell(
     __main__.main()
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [
-        f"export TF_CLI_CONFIG_FILE='{tmp_path / 'a mirror' / 'terraform.rc'}'",
+        f"export TF_CLI_CONFIG_FILE='{mirror.create(tmp_path / 'a mirror')}'",
         "export TF_PLUGIN_CACHE_DIR=''",
     ]
     assert shown.err == f"{mirror.NOTICE}\n"
@@ -111,17 +111,33 @@ def test_a_mirror_is_for_its_owner_only_and_stays_the_same_when_made_again(tmp_p
     first = {file: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert configuration in first
-    assert f'path = "{directory}"' in configuration.read_text()
+    assert f'path = "{configuration.parent}"' in configuration.read_text()
     assert mirror.create(directory) == configuration
     assert {file: file.read_bytes() for file in directory.rglob("*") if file.is_file()} == first
 
 
 @pytest.mark.usefixtures("named_provider")
+def test_another_python_does_not_change_the_mirror_that_a_folder_was_initialised_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = mirror.create(tmp_path / "mirror")
+    before = {file: file.read_bytes() for file in first.parent.rglob("*") if file.is_file()}
+    monkeypatch.setattr(sys, "executable", "/usr/bin/another-python")
+    assert mirror.create(tmp_path / "mirror") != first
+    assert {file: file.read_bytes() for file in first.parent.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.usefixtures("named_provider")
 def test_the_mirror_has_an_executable_where_terraform_looks_for_6_25_0(tmp_path: Path) -> None:
     directory = tmp_path / "mirror"
-    mirror.create(directory)
     shown = mirror.SHOWN_VERSION
-    wrapper = directory / mirror.ADDRESS / shown / mirror.target() / f"terraform-provider-aws_v{shown}_x5"
+    wrapper = (
+        mirror.create(directory).parent
+        / mirror.ADDRESS
+        / shown
+        / mirror.target()
+        / f"terraform-provider-aws_v{shown}_x5"
+    )
     assert shown == "6.25.0"
     assert os.access(wrapper, os.X_OK)
     done = subprocess.run(["/bin/sh", wrapper], capture_output=True, text=True, check=False)
@@ -131,7 +147,8 @@ def test_the_mirror_has_an_executable_where_terraform_looks_for_6_25_0(tmp_path:
 @pytest.mark.usefixtures("named_provider")
 def test_the_environment_keeps_the_bridge_out_of_the_users_plugin_cache(tmp_path: Path) -> None:
     variables = mirror.environment(tmp_path / "mirror")
-    assert variables == {"TF_CLI_CONFIG_FILE": str(tmp_path / "mirror" / "terraform.rc"), "TF_PLUGIN_CACHE_DIR": ""}
+    configuration = mirror.create(tmp_path / "mirror")
+    assert variables == {"TF_CLI_CONFIG_FILE": str(configuration), "TF_PLUGIN_CACHE_DIR": ""}
 
 
 @pytest.fixture
