@@ -92,13 +92,15 @@ class DurableSettings:
         """
         if not isinstance(data, dict) or not data.keys() <= {"execution_timeout", "retention_period"}:
             raise ValueError(f"{name}: expected an object with execution_timeout and retention_period, got {data!r}")
-        retention = data.get("retention_period") or _DEFAULT_RETENTION_DAYS
+        retention = data.get("retention_period")
+        if retention is None:
+            retention = _DEFAULT_RETENTION_DAYS
         checked = (
             ("execution_timeout", data.get("execution_timeout"), _EXECUTION_TIMEOUT),
             ("retention_period", retention, _RETENTION_DAYS),
         )
         for field, value, allowed in checked:
-            if not isinstance(value, int) or value not in allowed:
+            if type(value) is not int or value not in allowed:
                 raise ValueError(f"{name}.{field}: {value!r} is not a whole number from {allowed[0]} to {allowed[-1]}")
         return cls(data["execution_timeout"], retention)
 
@@ -150,7 +152,7 @@ class DurableExecutions:
         self._functions = functions
         self._settings: dict[str, DurableSettings] = {}
         self._names: dict[tuple[str, str], tuple[str, bytes]] = {}
-        self._names_lock = threading.Lock()
+        self._names_lock = threading.RLock()  # a status event may start another execution
         store = InMemoryExecutionStore()
         self._scheduler = Scheduler()
         self._registry = ExecutionRegistry(store, self._scheduler)
@@ -236,8 +238,13 @@ class DurableExecutions:
         return Answer(200, body, (*headers, ("X-Amz-Function-Error", "Unhandled")))
 
     def stop_function(self, name: str) -> None:
-        """Stop every running execution of a function, as deleting the function does."""
-        self._settings.pop(name, None)
+        """Stop every running execution of a function, as deleting the function does.
+
+        Its settings stay: Terraform may be replacing it.
+        """
+        with self._names_lock:
+            for key in [key for key in self._names if key[0] == name]:
+                del self._names[key]
         running, _ = self.executor.find(ExecutionQuery(name, statuses=("RUNNING",), limit=sys.maxsize))
         for execution in running:
             self.executor.stop_execution(

@@ -109,11 +109,12 @@ class EventBus:
         """
         for rule in _rules(region):
             if rule.name == name and rule.scheduled_expression:
-                self._fire(rule)
+                self.fire_rule(rule)
                 return
         raise KeyError(f"no rule {name!r} with a schedule in {region}")
 
-    def _fire(self, rule: Any) -> None:
+    def fire_rule(self, rule: Any) -> None:
+        """Let the schedule of one of moto's rules fire now."""
         event = _event("aws.events", "Scheduled Event", {}, [rule.arn], rule.region_name)
         seen = self._record(event)
         self._deliver(rule, event, seen)
@@ -190,7 +191,7 @@ class ScheduleClock:
                 present.add(key)
                 if self._due.setdefault(key, now + period) <= now:
                     self._due[key] = now + period
-                    self._bus.fire(rule.name, region)
+                    self._bus.fire_rule(rule)
         self._due = {key: due for key, due in self._due.items() if key in present}
 
 

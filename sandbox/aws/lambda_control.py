@@ -11,7 +11,7 @@ from moto.awslambda import models, policy, responses
 from moto.awslambda.exceptions import LambdaClientError, UnknownEventConfig, UnknownPolicyException
 from moto.core.responses import ActionResult
 
-from sandbox.aws.arns import parse_function
+from sandbox.aws.arns import ACCOUNT_ID, parse_function
 from sandbox.aws.corrections import replace
 
 # Parts of a function's configuration that moto accepts and forgets.
@@ -62,7 +62,8 @@ def may_invoke(function: Any, qualifier: str | None, service: str, source_arn: s
             continue
         condition = statement.get("Condition", {})
         pattern = condition.get("ArnLike", {}).get("AWS:SourceArn", "*")
-        if fnmatch.fnmatchcase(source_arn, pattern):
+        account = condition.get("StringEquals", {}).get("AWS:SourceAccount", ACCOUNT_ID)
+        if fnmatch.fnmatchcase(source_arn, pattern) and account == ACCOUNT_ID:
             return True
     return False
 

@@ -145,10 +145,9 @@ class _RuntimeApi(ThreadingHTTPServer):
 
 class _RuntimeApiHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body in one packet, at once: without both settings each answer waits 40 ms for an acknowledgement.
     disable_nagle_algorithm = True
-    wbufsize = (
-        65536  # headers and body in one packet; without both settings each answer waits 40 ms for an acknowledgement
-    )
+    wbufsize = 65536
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
         """Say nothing."""
@@ -200,6 +199,7 @@ class _Environment:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._log_position = 0
         self.log_stream = f"{datetime.now(UTC):%Y/%m/%d}/[{version.version}]{uuid.uuid4().hex}"
+        self._kill_lock = threading.Lock()
         ours, self._pipe = os.pipe()
         try:
             self.process = subprocess.Popen(
@@ -244,12 +244,13 @@ class _Environment:
         return Outcome(ok, answer, invocation_id, "\n".join(lines))
 
     def kill(self) -> None:
-        """End the process now."""
-        with contextlib.suppress(ProcessLookupError):
+        """End the process now; the server's end and an invocation's may come at once."""
+        with self._kill_lock:
+            if self._pipe < 0:
+                return
             self.process.kill()
-        self.process.wait()
-        self._api.close()
-        if self._pipe >= 0:
+            self.process.wait()
+            self._api.close()
             os.close(self._pipe)
             self._pipe = -1
 
@@ -299,7 +300,9 @@ class _Environment:
 class LambdaRuntime:
     """Runs function versions in environments and keeps these warm."""
 
-    def __init__(self, interpreters: Interpreters, endpoint: str, write_log: Callable[..., None]) -> None:
+    def __init__(
+        self, interpreters: Interpreters, endpoint: str, write_log: Callable[[str, str, str, list[str]], None]
+    ) -> None:
         """Create the runtime.
 
         Args:
@@ -366,8 +369,9 @@ class LambdaRuntime:
     def _slot(self, version: FunctionVersion) -> Iterator[None]:
         with self._lock:
             self._running[version.reference.name] += 1
+            slot = self._slots[version.key]
         try:
-            with self._slots[version.key]:
+            with slot:
                 yield
         finally:
             with self._lock:

@@ -41,6 +41,7 @@ from sandbox.aws.lambda_runtime import LambdaRuntime
 
 # Kept between runs, ignored by git.
 _DEFAULT_DIRECTORY = Path(__file__).parents[2] / ".sandbox"
+_LOG = logging.getLogger(__name__)
 _FUNCTIONS_PREFIX = "/2015-03-31/functions/"
 _INVOCATIONS = "/invocations"
 _API_PREFIX = "/_api/"
@@ -116,6 +117,9 @@ class LocalAws:
             response = self._own_answer(environ)
         except AwsError as error:
             response = error.response()
+        except Exception:  # noqa: BLE001 - told here; a client gets an answer that it can read
+            _LOG.exception("no answer to %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            response = AwsError("ServiceException", "The local AWS failed; its output says why.", 500).response()
         return self._moto(environ, start_response) if response is None else response(environ, start_response)
 
     def _own_answer(self, environ: dict[str, Any]) -> Response | None:

@@ -194,7 +194,7 @@ def _open_endpoint(backend: Any, token: str) -> Any:
     """
     for machine in list(backend.state_machines):
         for started in list(machine.executions):
-            env = started.exec_worker.env
+            env = started.exec_worker.env if started.exec_worker else None  # neither is there at the very start
             found = env.callback_pool_manager.get(token) if env else None
             if found is None:
                 continue

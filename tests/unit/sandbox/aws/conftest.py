@@ -75,9 +75,9 @@ class LocalAws:
         except urllib.error.HTTPError as error:
             return {"status": error.code, **json.load(error)}
 
-    def function(self, source: str, **settings: Any) -> str:
+    def function(self, source: str, name: str | None = None, **settings: Any) -> str:
         """Create a function from the source of its module, with an alias ``live``; return its name."""
-        name = f"f-{uuid.uuid4().hex[:8]}"
+        name = name or f"f-{uuid.uuid4().hex[:8]}"
         self.client("lambda").create_function(
             FunctionName=name,
             **{

@@ -18,6 +18,8 @@ def test_an_unknown_endpoint_names_those_that_there_are(aws: Any) -> None:
     [
         ({"f": {"execution_timeout": 0}}, "f.execution_timeout: 0 is not a whole number from 1 to 31622400"),
         ({"f": {}}, "f.execution_timeout: None"),
+        ({"f": {"execution_timeout": True}}, "f.execution_timeout: True"),
+        ({"f": {"execution_timeout": 60, "retention_period": 0}}, "f.retention_period: 0 is not"),
         (
             {"f": {"execution_timeout": 60, "retention_period": 91}},
             "f.retention_period: 91 is not a whole number from 1",

@@ -211,10 +211,11 @@ def test_executions_are_listed_by_function_version_and_status(aws: Any, eventual
 
 def test_deleting_a_function_stops_its_executions(aws: Any, eventually: Eventually) -> None:
     name = durable(aws, 60)
-    arn = start(aws, name, {"timeout": 50})
+    arn = start(aws, name, {"timeout": 50}, DurableExecutionName="n")
     aws.client("lambda").delete_function(FunctionName=name)
     assert ended(aws, eventually, arn)["Status"] == "STOPPED"
-    assert name not in aws.control("durable-functions")
+    aws.function(WORKFLOW, name=name, Environment={"Variables": {"SDK": sysconfig.get_path("purelib")}})
+    assert start(aws, name, {"timeout": 1}, DurableExecutionName="n") != arn  # durable again, without being told
 
 
 def test_durable_config_of_the_function_itself_counts(aws: Any) -> None:

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
+from moto.events import models
 
-from sandbox.aws.events import rate_seconds
+from sandbox.aws.arns import ACCOUNT_ID
+from sandbox.aws.events import EventBus, ScheduleClock, rate_seconds
 
 Eventually = Callable[[Callable[[], Any]], Any]
 
@@ -131,6 +134,32 @@ def test_a_schedule_fires_on_demand_with_its_input(aws: Any, rule: Callable[...,
 )
 def test_rates_have_periods(expression: str, seconds: int | None) -> None:
     assert rate_seconds(expression) == seconds
+
+
+def test_the_clock_fires_each_enabled_rate_once_a_period() -> None:
+    with mock_aws():
+        backend = models.events_backends[ACCOUNT_ID]["us-east-2"]
+        for name, schedule, state in (
+            ("minute", "rate(1 minute)", "ENABLED"),
+            ("hour", "rate(1 hour)", "ENABLED"),
+            ("off", "rate(1 minute)", "DISABLED"),
+            ("cron", "cron(* * * * ? *)", "ENABLED"),
+        ):
+            backend.put_rule(name, scheduled_expression=schedule, state=state)
+            backend.put_targets(
+                name, None, [{"Id": "t", "Arn": f"arn:aws:lambda:us-east-2:{ACCOUNT_ID}:function:{name}"}]
+            )
+        fired: list[str] = []
+        bus = EventBus()
+        bus.add_target("lambda", lambda rule, _target, _payload: fired.append(rule.rsplit("/", 1)[-1]))
+        clock = ScheduleClock(bus)
+        for now in (0, 59, 60, 61, 119, 120):
+            clock.tick(now)
+        assert fired == ["minute", "minute"]
+        backend.put_rule("minute", scheduled_expression="rate(2 minutes)")  # begins anew
+        for now in (180, 181, 299, 300):
+            clock.tick(now)
+        assert fired == ["minute"] * 3
 
 
 @pytest.fixture

@@ -109,6 +109,24 @@ def test_an_answer_before_the_lambda_call_returns_counts(aws: Any, eventually: E
     assert machine.ended(execution)["status"] == "SUCCEEDED"
 
 
+def test_each_iteration_of_a_map_and_each_branch_has_its_own_token(
+    aws: Any, check_in: str, tokens: Callable[[int], list[str]], eventually: Eventually
+) -> None:
+    inner = {"StartAt": "Wait", "States": {"Wait": waiting(check_in)}}
+    states = {
+        "Map": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": inner, "Next": "Parallel"},
+        "Parallel": {"Type": "Parallel", "Branches": [inner, inner], "End": True},
+    }
+    machine = Machine(aws, eventually, states)
+    execution = machine.start({"items": [1, 2, 3]})
+    for count in (3, 5):
+        found = tokens(count)
+        assert len(set(found)) == count
+        for token in found[3:] if count > 3 else found:
+            machine.client.send_task_success(taskToken=token, output='"done"')
+    assert json.loads(machine.ended(execution)["output"]) == ["done", "done"]
+
+
 def test_a_token_answers_once(
     aws: Any, check_in: str, tokens: Callable[[int], list[str]], eventually: Eventually
 ) -> None:
