@@ -1,10 +1,11 @@
 """A gate over moto's S3 and tags, a Step Functions of tokens, and a clock that stands still."""
 
+import hashlib
 import json
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
@@ -13,7 +14,16 @@ import pytest
 from moto import mock_aws
 
 from maintenance.aws import Aws
-from maintenance.cloud import Cloud, TaskOverError, TokenRefusedError
+from maintenance.cloud import (
+    Cloud,
+    ConflictError,
+    ListedObject,
+    Page,
+    StoredObject,
+    TaggedPage,
+    TaskOverError,
+    TokenRefusedError,
+)
 from maintenance.flag import Seen
 from maintenance.gate import Gate, Limits, Runtime
 from maintenance.handler import serve
@@ -22,6 +32,8 @@ from maintenance.keys import Keys
 BUCKET = "gates-bucket"
 REGION: Final = "us-east-2"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:orders-maintenance:live"
+
+_LONG_AGO = datetime(2029, 1, 1, tzinfo=UTC)
 
 Fault = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
@@ -42,7 +54,7 @@ class LocalAws(Aws):
         self.invoked: list[dict[str, Any]] = []
 
     def issue(self) -> str:
-        token = secrets.token_urlsafe(528)  # 704 characters, like those of AWS
+        token = secrets.token_urlsafe(528)  # 704 characters, about as long as those of AWS
         self.issued.append(token)
         self.waiting.add(token)
         return token
@@ -69,6 +81,66 @@ class LocalAws(Aws):
     def invoke(self, function_arn: str, payload: str) -> None:
         assert function_arn == FUNCTION_ARN
         self.invoked.append(json.loads(payload))
+
+
+class MemoryAws(LocalAws):
+    """The same in memory, for tests of many requests; `test_aws` holds both to one contract."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        super().forget()
+        self.objects: dict[str, StoredObject] = {}
+        self.machine_tags: dict[str, dict[str, str]] = {}
+
+    def get_object(self, key: str) -> StoredObject | None:
+        return self.objects.get(key)
+
+    def put_object(self, key: str, body: bytes) -> None:
+        self._store(key, body)
+
+    def create_object(self, key: str, body: bytes) -> str:
+        if key in self.objects:
+            raise ConflictError("s3:PutObject", "PreconditionFailed")
+        return self._store(key, body)
+
+    def replace_object(self, key: str, body: bytes, etag: str) -> str:
+        if key not in self.objects or self.objects[key].etag != etag:
+            raise ConflictError("s3:PutObject", "PreconditionFailed")
+        return self._store(key, body)
+
+    def delete_object(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+    def list_folder(self, folder: str, limit: int, after: str | None = None) -> Page:
+        inside = (key for key in self.objects if key.startswith(folder))
+        cut = {folder + (rest := key.removeprefix(folder))[: rest.find("/") + 1 or None] for key in inside}
+        names = [name for name in sorted(cut) if after is None or name > after]
+        shown = names[:limit]
+        return Page(
+            [ListedObject(key, self.objects[key].etag, _LONG_AGO) for key in shown if key in self.objects],
+            [name for name in shown if name not in self.objects],
+            shown[-1] if len(names) > limit else None,
+        )
+
+    def list_tags(self, machine_arn: str) -> Mapping[str, str]:
+        return dict(self.machine_tags.get(machine_arn, {}))
+
+    def tag(self, machine_arn: str, tags: Mapping[str, str]) -> None:
+        self.machine_tags.setdefault(machine_arn, {}).update(tags)
+
+    def untag(self, machine_arn: str, names: Sequence[str]) -> None:
+        for name in names:
+            self.machine_tags.get(machine_arn, {}).pop(name, None)
+
+    def list_tagged(self, tag: str, after: str | None = None) -> TaggedPage:
+        assert after is None
+        return TaggedPage({arn: dict(tags) for arn, tags in self.machine_tags.items() if tag in tags}, None)
+
+    def _store(self, key: str, body: bytes) -> str:
+        self.objects[key] = StoredObject(body, f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"')
+        return self.objects[key].etag
 
 
 class Watched:
@@ -100,8 +172,6 @@ class World:
 
     def __post_init__(self) -> None:
         self.watched = Watched(self.aws)
-        self.s3 = self.aws._s3  # making clients takes longer than most tests
-        self.states = self.aws._states
 
     def disturb(self, request: str, error: BaseException, *, key: str = "", times: int = 1, late: bool = False) -> None:
         """Let a request fail, before or after it took effect; only if its first argument holds `key`."""
@@ -211,20 +281,17 @@ class World:
 
     def machine(self, *names: str) -> None:
         for name in names:
-            self.states.create_state_machine(
+            self.aws._states.create_state_machine(
                 name=name,
                 definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
                 roleArn="arn:aws:iam::123456789012:role/states",
             )
 
     def tag(self, name: str = "Order", value: str = "true", **more: str) -> None:
-        tags = {"Maintenance": value, **more}
-        self.states.tag_resource(
-            resourceArn=self.arn(name), tags=[{"key": key, "value": text} for key, text in tags.items()]
-        )
+        self.aws.tag(self.arn(name), {"Maintenance": value, **more})
 
     def untag(self, name: str = "Order") -> None:
-        self.states.untag_resource(resourceArn=self.arn(name), tagKeys=["Maintenance"])
+        self.aws.untag(self.arn(name), ["Maintenance"])
 
     def tags(self, name: str = "Order") -> Mapping[str, str]:
         return self.aws.list_tags(self.arn(name))
@@ -242,17 +309,25 @@ class World:
         self.put(self.keys.flag(name), json.dumps(body))
 
     def put(self, key: str, body: str) -> None:
-        self.s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())
+        self.aws.put_object(key, body.encode())
 
     def below(self, folder: str) -> list[str]:
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=folder)
-        return [one["Key"] for page in pages for one in page.get("Contents", ())]
+        page = self.aws.list_folder(folder, 1000)
+        assert page.after is None
+        return sorted(
+            [listed.key for listed in page.objects] + [key for deeper in page.folders for key in self.below(deeper)]
+        )
 
     def parked(self, name: str = "Order") -> list[str]:
         return self.below(self.keys.tasks(name))
 
+    def text(self, key: str) -> str:
+        stored = self.aws.get_object(key)
+        assert stored is not None
+        return stored.body.decode()
+
     def body(self, key: str) -> Any:
-        return json.loads(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        return json.loads(self.text(key))
 
     def outputs(self, tokens: list[str]) -> list[str | None]:
         return [
@@ -265,6 +340,7 @@ class World:
 
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[LocalAws]:
+    """One for all tests: making clients takes longer than most of them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
@@ -275,17 +351,36 @@ def local_aws() -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def world(local_aws: LocalAws, caplog: pytest.LogCaptureFixture) -> Iterator[World]:
-    """A world with the state machine Order; no test may show a token in a log line."""
+def no_token_in_logs(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[World], World]]:
+    """No test may show a task token in a log line, nor in its fields."""
     caplog.set_level(logging.DEBUG, "maintenance")
+    worlds: list[World] = []
+
+    def watch(made: World) -> World:
+        worlds.append(made)
+        return made
+
+    yield watch
+    for made in worlds:
+        made.assert_no_token(caplog.text)
+        made.assert_no_token(" ".join(str(vars(record)) for record in caplog.records))
+
+
+@pytest.fixture
+def world(local_aws: LocalAws, no_token_in_logs: Callable[[World], World]) -> Iterator[World]:
+    """A world with the state machine Order, by moto."""
     local_aws.forget()
     with mock_aws():
-        made = World(local_aws)
-        made.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        local_aws._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        made = no_token_in_logs(World(local_aws))
         made.machine("Order")
         yield made
-        made.assert_no_token(caplog.text)
-        made.assert_no_token(" ".join(str(record.__dict__) for record in caplog.records))
+
+
+@pytest.fixture
+def memory_world(no_token_in_logs: Callable[[World], World]) -> World:
+    """A world with the state machine Order, in memory."""
+    return no_token_in_logs(World(MemoryAws()))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import pytest
 
 from maintenance.check_in import InvalidCheckInError
 from maintenance.cloud import CloudError, ConflictError
+from maintenance.gate import Limits
 from tests.unit.maintenance.conftest import World
 
 S3_DOWN = CloudError("s3:GetObject", "InternalError")
@@ -188,11 +189,12 @@ def test_a_check_in_leaves_a_live_drain_alone(tagged: World) -> None:
 
 
 def test_a_check_in_drains_one_batch_at_most_and_hands_over_the_rest(tagged: World) -> None:
-    waiting = tagged.park(103)
+    tagged.limits = Limits(batch=3)
+    waiting = tagged.park(5)
     tagged.put_flag("draining")
 
-    assert tagged.check_in()[1] == {"status": "proceeding", "resumed_tokens": 100}
-    assert tagged.outputs(waiting) == ["resumed"] * 100 + [None] * 3
+    assert tagged.check_in()[1] == {"status": "proceeding", "resumed_tokens": 3}
+    assert tagged.outputs(waiting) == ["resumed"] * 3 + [None] * 2
     assert tagged.aws.invoked == [{"action": "drain", "stateMachineArn": tagged.arn("Order")}]
 
 

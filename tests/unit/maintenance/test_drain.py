@@ -4,12 +4,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from moto.s3.models import s3_backends
 
+from maintenance.aws import _TIMEOUT
 from maintenance.cloud import CloudError, ConflictError, TaskOverError
 from maintenance.gate import Limits
 from maintenance.refresh import IncompleteError
-from tests.unit.maintenance.conftest import BUCKET, World
+from tests.unit.maintenance.conftest import World
 
 THROTTLED = CloudError("states:SendTaskSuccess", "ThrottlingException")
 
@@ -29,19 +29,14 @@ def test_parked_tasks_are_resumed_in_order_of_arrival(tagged: World) -> None:
     assert tagged.below("") == ["maintenance/~flags/Order.json"]
 
 
-def test_all_of_1200_parked_tasks_are_resumed_in_order(tagged: World) -> None:
-    tokens = [tagged.aws.issue() for _ in range(1200)]
-    for number, token in enumerate(tokens):
-        s3_backends["123456789012"]["aws"].put_object(  # twice as fast as by request
-            BUCKET,
-            f"maintenance/Order/00000000-0000-7000-8000-{number:012x}.json",
-            json.dumps({"taskToken": token}).encode(),
-        )
+def test_all_of_1200_parked_tasks_are_resumed_in_order(memory_world: World) -> None:
+    memory_world.tag()
+    tokens = memory_world.park(1200)
 
-    assert end(tagged)["resumed_tokens"] == 1200
+    assert end(memory_world)["resumed_tokens"] == 1200
 
-    assert list(tagged.aws.outputs) == tokens
-    assert tagged.parked() == []
+    assert list(memory_world.aws.outputs) == tokens
+    assert memory_world.parked() == []
 
 
 @pytest.mark.parametrize("prefix", ["", "maintenance", "maintenance/"])
@@ -106,9 +101,7 @@ def test_a_task_object_without_a_token_is_quarantined(tagged: World, body: str) 
 
     assert tagged.outputs([token]) == ["resumed"]
     assert tagged.below("maintenance/~quarantine/") == [f"maintenance/~quarantine/Order/{name}"]
-    assert (
-        tagged.s3.get_object(Bucket=BUCKET, Key=f"maintenance/~quarantine/Order/{name}")["Body"].read() == body.encode()
-    )
+    assert tagged.text(f"maintenance/~quarantine/Order/{name}") == body
     assert tagged.state() == "open"
 
 
@@ -153,7 +146,8 @@ def test_objects_of_others_stay_and_do_not_keep_the_gate_from_opening(tagged: Wo
 
 
 def test_more_foreign_objects_than_a_batch_hide_no_task(tagged: World) -> None:
-    for number in range(120):
+    tagged.limits = Limits(batch=5)
+    for number in range(12):
         tagged.put(f"maintenance/Order/0-{number}", "{}")
     tokens = tagged.park(3)
 
@@ -210,6 +204,13 @@ def test_a_slow_batch_checks_the_flag_again_every_5_seconds(tagged: World) -> No
     # Acquired, checked at 0 s, again after more than 5 s, and opened.
     assert tagged.watched.calls.count("replace_object") == 4
     assert tagged.state() == "open"
+
+
+def test_a_lease_outlives_the_guard_and_the_longest_request() -> None:
+    limits = Limits()
+
+    assert (limits.batch, limits.guard, limits.lease) == (100, 5, 30)
+    assert limits.lease > limits.guard + 2 * _TIMEOUT  # to connect, and to be answered
 
 
 def test_a_throttled_task_is_tried_again_in_its_turn(tagged: World) -> None:

@@ -103,7 +103,7 @@ def test_a_tag_that_cannot_be_read_changes_nothing(tagged: World) -> None:
 def test_a_state_machine_that_no_longer_exists_has_no_tag(tagged: World) -> None:
     (token,) = tagged.park(1)
 
-    with Stubber(tagged.states) as aws:  # moto keeps the tags of what it deletes
+    with Stubber(tagged.aws._states) as aws:  # moto keeps the tags of what it deletes
         aws.add_client_error("list_tags_for_resource", "ResourceNotFound")
         tagged.tag_event()
 

@@ -1,0 +1,122 @@
+"""The function dies before any of its requests (so also after any but the last): the sweep reaches the same end."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from maintenance.gate import Limits
+from tests.unit.maintenance.conftest import MemoryAws, World
+
+
+class LambdaDiedError(BaseException):
+    """Nothing of the function's own may catch this."""
+
+
+def dies(world: World, at: int, act: Callable[[World], object]) -> bool:
+    """Let the function die before its n-th request; False if it finished earlier."""
+    requests = count(1)
+
+    def fault(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if next(requests) == at:
+            raise LambdaDiedError
+        return method(*args, **kwargs)
+
+    world.watched.fault = fault
+    try:
+        act(world)
+    except LambdaDiedError:
+        world.known_flags.clear()  # with the container
+        return True
+    finally:
+        world.watched.fault = None
+    return False
+
+
+def begin(world: World) -> None:
+    world.act("begin", "Order")
+
+
+def in_maintenance(world: World) -> None:
+    begin(world)
+    world.park(3)
+
+
+def abandoned_drain(world: World) -> None:
+    in_maintenance(world)
+    world.untag()
+    world.put_flag("draining")
+
+
+def maintenance_without_tag(world: World) -> None:
+    in_maintenance(world)
+    world.untag()
+
+
+def overridden(world: World) -> None:
+    world.act("begin", scope="all")
+    world.park(3)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "act"),
+    [
+        pytest.param(lambda _: None, World.check_in, id="the first check-in ever"),
+        pytest.param(begin, World.check_in, id="a check-in that is parked"),
+        pytest.param(abandoned_drain, World.check_in, id="a check-in that helps a drain"),
+        pytest.param(lambda _: None, begin, id="a begin"),
+        pytest.param(in_maintenance, lambda world: world.act("end", "Order"), id="an end"),
+        pytest.param(overridden, lambda world: world.act("end", scope="all"), id="an end of all"),
+        pytest.param(maintenance_without_tag, World.tag_event, id="a tag event"),
+        pytest.param(maintenance_without_tag, lambda world: world.act("sweep"), id="a sweep"),
+    ],
+)
+def test_a_crash_at_any_request_strands_no_task(
+    prepare: Callable[[World], object], act: Callable[[World], object]
+) -> None:
+    for at in range(1, 100):
+        world = World(MemoryAws(), limits=Limits(batch=2))
+        prepare(world)
+        died = dies(world, at, act)
+        # The task of a check-in that died unparked fails in Step Functions; all others must be kept or resumed.
+        parked = {world.body(key)["taskToken"] for key in world.parked()}
+
+        world.untag()
+        world.aws.delete_object(world.keys.flag("~all"))
+        world.advance(31)
+        world.act("sweep")
+
+        assert world.state() in {None, "open"}
+        assert world.parked() == []
+        kept = {world.body(key)["taskToken"] for key in world.below("maintenance/~dead/")}
+        assert parked <= world.aws.outputs.keys() | kept
+        assert len(world.aws.issued) - len(world.aws.outputs.keys() | kept) <= died
+        if not died:
+            assert at > 3
+            break
+
+
+def test_under_the_tag_a_crash_at_any_request_of_the_sweep_resumes_nothing(memory_world: World) -> None:
+    in_maintenance(memory_world)
+    for at in range(1, 100):
+        died = dies(memory_world, at, lambda world: world.act("sweep"))
+        assert memory_world.aws.outputs == {}
+        assert memory_world.state() == "closed"
+        assert len(memory_world.parked()) == 3
+        if not died:
+            break
+
+
+def test_drains_that_die_again_and_again_get_through(memory_world: World) -> None:
+    maintenance_without_tag(memory_world)
+    tokens = list(memory_world.aws.issued)
+
+    # Each resumes one task and dies before it resumes or deletes the next.
+    for _ in tokens:
+        assert dies(memory_world, 11, World.tag_event)
+        memory_world.advance(31)
+    memory_world.tag_event()
+
+    assert memory_world.outputs(tokens) == ["resumed"] * 3
+    assert memory_world.state() == "open"
