@@ -16,7 +16,7 @@ from moto.awslambda.exceptions import LambdaClientError
 from moto.logs import models as logs_models
 from werkzeug.wrappers import Request, Response
 
-from sandbox.aws.arns import ACCOUNT_ID, FunctionReference, parse_function
+from sandbox.aws.arns import ACCOUNT_ID, DEFAULT_REGION, FunctionReference, parse_function
 from sandbox.aws.clients import Clients
 from sandbox.aws.corrections import replace
 from sandbox.aws.errors import AwsError, invalid_parameter, resource_not_found
@@ -260,7 +260,7 @@ def _region(request: Request) -> str:
     """Return the region for which a request was signed."""
     authorization = request.headers.get("Authorization", "")
     scope = authorization.partition("Credential=")[2].split("/")
-    return scope[2] if len(scope) > 2 else "us-east-2"  # noqa: PLR2004 - key/date/region/service/aws4_request
+    return scope[2] if len(scope) > 2 else DEFAULT_REGION  # noqa: PLR2004 - key/date/region/service/aws4_request
 
 
 def _check(payload: bytes, kind: str) -> None:

@@ -40,8 +40,8 @@ _POLL_SECONDS = 0.1
 _ENVIRONMENTS_PER_VERSION = 8
 # Warm processes kept in all; versions that nobody invokes any more lose theirs.
 _IDLE_ENVIRONMENTS = 24
-# AWS's own PATH, without /var/lang.
-_PATH = "/usr/local/bin:/usr/bin:/bin:/opt/bin"
+# AWS's own PATH, without its own folders.
+_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True)
