@@ -40,7 +40,7 @@ _POLL_SECONDS = 0.1
 _ENVIRONMENTS_PER_VERSION = 8
 # Warm processes kept in all; versions that nobody invokes any more lose theirs.
 _IDLE_ENVIRONMENTS = 24
-# AWS's own PATH, without its own folders.
+# As on AWS, without the folders that only Lambda has.
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -227,14 +227,17 @@ class _Environment:
     def function_name(self) -> str:
         return self._version.reference.name
 
-    def invoke(self, invocation_id: str, payload: bytes) -> Outcome:
-        """Run one invocation; ends the process when it timed out or failed to start."""
+    def invoke(self, invocation_id: str, arn: str, payload: bytes) -> Outcome:
+        """Run one invocation; ends the process when it timed out or failed to start.
+
+        ``arn`` is the function's as invoked: one version is reached by its number and by aliases.
+        """
         version = self._version
         error = self._initialised()
         started = time.time()
         if error is None:
             deadline = started + version.timeout
-            self._api.work.put(_Invocation(invocation_id, version.reference.arn, deadline, payload))
+            self._api.work.put(_Invocation(invocation_id, arn, deadline, payload))
             ok, answer, healthy = self._await_answer(deadline, invocation_id)
         else:
             ok, answer, healthy = False, error, False
@@ -335,7 +338,7 @@ class LambdaRuntime:
         with self._slot(version):
             environment = self._take(version)
             try:
-                outcome = environment.invoke(request_id, payload)
+                outcome = environment.invoke(request_id, version.reference.arn, payload)
             finally:
                 self._give_back(version, environment)
         group = version.logging.get("LogGroup") or f"/aws/lambda/{version.reference.name}"

@@ -46,6 +46,10 @@ def test_a_function_sees_lambdas_environment_and_nothing_of_the_machines(aws: An
     assert seen["event"] == {"n": 1}
     assert seen["arn"].endswith(f":function:{name}:live")
     assert seen["version"] == "1"
+    by_number = json.loads(aws.client("lambda").invoke(FunctionName=f"{name}:1")["Payload"].read())
+    assert by_number["arn"].endswith(f":function:{name}:1")  # though the same process runs it
+    log_stream = "AWS_LAMBDA_LOG_STREAM_NAME"
+    assert by_number["variables"][log_stream] == seen["variables"][log_stream]
     variables = seen["variables"]
     expected = {
         "COLOUR": "blue",
