@@ -102,7 +102,7 @@ class Delivery:
             identity = self.workspace.identity()
             posted = (self._look_up() if again else None) or self._post(identity)
         except SlackRefusedError as error:
-            return failure(error)
+            return _failure(error)
         channel, ts = posted
         return {"channel": channel, "ts": ts, "team": identity.team, "permalink": _permalink(identity, channel, ts)}
 
@@ -146,7 +146,7 @@ class Delivery:
         return self.message.open_blocks(self.button("approve", team), self.button("reject", team))
 
 
-def failure(error: SlackRefusedError) -> Failure:
+def _failure(error: SlackRefusedError) -> Failure:
     """Return why nobody could be asked, with what to do about it."""
     return Failure(code=error.code, message=str(error), fix=_FIXES.get(error.code, _OTHER_FIX))
 

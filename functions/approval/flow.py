@@ -106,6 +106,7 @@ class Flow:
             raise InvalidRequestError(f"request.approvers: {error}") from None
 
         posted = self._post(delivery, callback, expires_at)
+        self.context.logger.info("approval requested", extra={"channel": posted.get("channel"), "ts": posted.get("ts")})
         click = None if "undelivered" in posted else _wait(callback)
         decision = self._decision(posted, click, expires_at)
         self.context.logger.info("approval decided", extra={"decision": decision.outcome})

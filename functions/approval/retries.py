@@ -24,27 +24,29 @@ def retried(
 
     Args:
         errors: What is tried again; anything else fails the step.
-        until: No attempt starts later (aware).
+        until: No attempt starts later; the last own delay ends then (aware).
         attempts: Number of attempts, the first included.
         longest: Seconds of the longest own delay.
-        not_past: A moment that no delay skips: the first attempt after it starts within a second (aware).
+        not_past: A moment that no delay skips: one attempt starts a second or two after it (aware).
     """
 
     def strategy(error: Exception, attempt: int) -> RetryDecision:
-        now = datetime.now(UTC)
-        if not isinstance(error, errors) or attempt >= attempts:
+        left = _seconds_until(until)
+        if not isinstance(error, errors) or attempt >= attempts or left < 1:
             return RetryDecision.no_retry()
         if isinstance(error, SlackRateLimitedError):
             delay = error.retry_after
         else:
-            delay = JitterStrategy.HALF.finalize_delay(min(2.0 ** min(attempt - 1, 20), longest))
+            delay = min(left, JitterStrategy.HALF.finalize_delay(min(2.0 ** min(attempt - 1, 20), longest)))
         if not_past:
-            delay = min(delay, max(int((not_past - now).total_seconds()) + 1, 1))
-        if (until - now).total_seconds() < delay:
-            return RetryDecision.no_retry()
-        return RetryDecision.retry(Duration.from_seconds(delay))
+            delay = min(delay, max(1, _seconds_until(not_past) + 2))
+        return RetryDecision.retry(Duration.from_seconds(delay)) if delay <= left else RetryDecision.no_retry()
 
     return strategy
+
+
+def _seconds_until(moment: datetime) -> int:
+    return int((moment - datetime.now(UTC)).total_seconds())
 
 
 def any_of(*strategies: Strategy) -> Strategy:

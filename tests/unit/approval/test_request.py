@@ -99,6 +99,7 @@ def test_a_whole_number_may_come_as_a_float() -> None:
         ("approvers", {"users": ["bob"]}, 'request.approvers.users[0] is "bob" but must match pattern'),
         ("approvers", {"users": ["U0777", "U0777"]}, "must contain unique items; expected a list of Slack user ids"),
         ("requester", "@ann", 'request.requester is "@ann" but must match pattern'),
+        ("requester", "U0123ABCD\n", 'request.requester is "U0123ABCD\\n" but must match pattern'),
         ("allow_self_approval", "yes", 'request.allow_self_approval is "yes" but must be boolean; expected true or fa'),
         ("channel", "approvals", "expected a Slack channel id such as C0123ABCD, or a name such as #approvals"),
         (

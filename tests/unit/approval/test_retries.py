@@ -37,16 +37,23 @@ def test_attempts_end() -> None:
 
 
 def test_no_attempt_starts_after_the_end() -> None:
-    strategy = retried(SlackRateLimitedError, until=in_(30))
+    strategy = retried(SlackRateLimitedError, SlackUnavailableError, until=in_(30.5))
 
-    assert strategy(SlackRateLimitedError("chat.update", 29), 1).should_retry
+    assert strategy(SlackRateLimitedError("chat.update", 30), 1).should_retry
     assert not strategy(SlackRateLimitedError("chat.update", 31), 1).should_retry
+    assert not retried(SlackUnavailableError, until=in_(0.5))(SlackUnavailableError(), 1).should_retry
+
+
+def test_the_last_attempt_comes_at_the_end_however_long_the_delay_would_be() -> None:
+    strategy = retried(SlackUnavailableError, until=in_(100.5), longest=900)
+
+    assert strategy(SlackUnavailableError(), 12).delay_seconds == 100
 
 
 def test_a_delay_does_not_skip_a_given_moment() -> None:
     strategy = retried(SlackRateLimitedError, until=in_(3600), not_past=in_(9.5))
 
-    assert strategy(SlackRateLimitedError("chat.update", 600), 1).delay_seconds == 10
+    assert strategy(SlackRateLimitedError("chat.update", 600), 1).delay_seconds == 11
 
 
 def test_after_a_moment_not_to_skip_a_second_is_enough() -> None:

@@ -106,6 +106,10 @@ def test_an_answer_that_says_nothing_about_the_outcome_is_not_taken_for_a_refusa
     assert len(slack_api.calls) == 1, "the library must not repeat the call"
 
 
+def test_the_api_url_may_end_without_a_slash(slack_api: SlackApi) -> None:
+    assert Slack(TOKEN, slack_api.url.rstrip("/")).call("auth.test", {})["team_id"] == slack_api.team
+
+
 def test_a_server_that_is_not_there_is_unavailable() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
