@@ -1,0 +1,29 @@
+"""What all tests share: the header says which provider the Terraform tests ran on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.provider_bridge import mirror, selection
+
+SELECTED = pytest.StashKey[selection.Selection]()
+HERE = Path(__file__).parent
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Says so after the collection: before it, nobody knows whether a provider is needed at all."""
+    lines = []
+    if any(item.path.is_relative_to(HERE / "plan") for item in items):
+        config.stash[SELECTED] = selection.select()
+        lines.append(f"tests/plan: {config.stash[SELECTED].description}")
+    if any(item.path.is_relative_to(HERE / "e2e") for item in items):
+        lines.append(f"tests/e2e: {mirror.NOTICE}")
+    return lines
+
+
+@pytest.fixture(scope="session")
+def provider(pytestconfig: pytest.Config) -> selection.Selection:
+    """The provider that plans: a real one that has `durable_config`, else the bridge."""
+    return pytestconfig.stash[SELECTED]

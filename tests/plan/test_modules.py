@@ -1,0 +1,213 @@
+"""Each module on its own, as a stack may use it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.plan.conftest import SLACK, arn, statements
+
+if TYPE_CHECKING:
+    from tests.plan.conftest import Planner
+
+BUCKET = {"arn": "arn:aws:s3:::shop", "name": "shop"}
+KEY = arn("kms", "key/1")
+APPROVAL = arn("lambda", "function:orders-approval")
+FUNCTION = {
+    "aws_cloudwatch_log_group": 1,
+    "aws_iam_role": 1,
+    "aws_iam_role_policy": 1,
+    "aws_lambda_alias": 1,
+    "aws_lambda_function": 1,
+    "aws_lambda_function_event_invoke_config": 1,
+    "aws_s3_object": 2,
+    "terraform_data": 1,
+}
+
+
+def test_the_checkpoint_policy_is_a_document_for_qualified_arns(planner: Planner) -> None:
+    plan = planner.plan("modules/checkpoint_policy", {"function_arn": arn("lambda", "function:deploy")})
+    assert plan.counts == {}
+    (statement,) = statements(plan.outputs["json"]).values()
+    assert statement["Resource"] == arn("lambda", "function:deploy:*")
+
+
+def test_the_bucket_takes_a_name_a_key_and_expirations(planner: Planner) -> None:
+    variables = {"expiration_days": {"approval-claims/": 38}, "force_destroy": True, "kms_key_arn": KEY, "name": "shop"}
+    plan = planner.plan("modules/bucket", variables)
+    bucket = plan.one("aws_s3_bucket.this")
+    assert (bucket["bucket"], bucket["force_destroy"]) == ("shop", True)
+    (rule,) = plan.one("aws_s3_bucket_server_side_encryption_configuration.this")["rule"]
+    (encryption,) = rule["apply_server_side_encryption_by_default"]
+    assert (encryption["sse_algorithm"], encryption["kms_master_key_id"]) == ("aws:kms", KEY)
+    assert rule["bucket_key_enabled"] is True
+    abort, expire = plan.one("aws_s3_bucket_lifecycle_configuration.this")["rule"]
+    assert abort["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 7}]
+    assert abort["expiration"] == []
+    assert (expire["filter"][0]["prefix"], expire["expiration"][0]["days"]) == ("approval-claims/", 38)
+    assert "aws_s3_bucket_versioning" not in plan.counts
+
+
+def test_a_function_that_is_not_durable_gets_no_checkpoints(planner: Planner) -> None:
+    variables = {
+        "bucket": BUCKET,
+        "environment_variables": {"LEVEL": "1"},
+        "lambda": {"failed_events": {"arn": arn("sns", "failed")}},
+        "name": "orders-extra",
+        "source_name": "maintenance",
+        "statements": {"Read": {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop/x/*"]}},
+    }
+    plan = planner.settled("modules/lambda_function", variables)
+    assert plan.counts == FUNCTION
+    function = plan.one("aws_lambda_function.this")
+    assert (function["durable_config"], function["dead_letter_config"]) == ([], [])
+    assert function["environment"] == [{"variables": {"LEVEL": "1"}}]
+    assert function["reserved_concurrent_executions"] == -1
+    (destinations,) = plan.one("aws_lambda_function_event_invoke_config.live")["destination_config"]
+    assert destinations["on_failure"] == [{"destination": arn("sns", "failed")}]
+    assert statements(plan.one("aws_iam_role_policy.this")["policy"]) == {
+        "FailedEvents": {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": [arn("sns", "failed")]},
+        "Logs": {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": [arn("logs", "log-group:/aws/lambda/orders-extra:*")],
+        },
+        "Read": {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::shop/x/*"]},
+    }
+    assert plan.outputs == {
+        "alias_arn": arn("lambda", "function:orders-extra:live"),
+        "alias_invoke_arn": plan.one("aws_lambda_alias.live")["invoke_arn"],
+        "function_arn": arn("lambda", "function:orders-extra"),
+        "function_name": "orders-extra",
+        "log_group_name": "/aws/lambda/orders-extra",
+        "role_name": "orders-extra",
+    }
+
+
+def test_the_approval_gate_stands_alone(planner: Planner) -> None:
+    slack = {name: value for name, value in SLACK.items() if name != "signing_secret_secret_arn"}
+    variables = {"bucket": BUCKET, "environment": "production", "name": "orders", "reserved_concurrency": 5}
+    plan = planner.plan("modules/approval_gate", {**variables, "execution_timeout": 900, "slack": slack})
+    assert plan.counts == {**FUNCTION, "aws_iam_role_policy": 2}
+    function = plan.one("aws_lambda_function.this")
+    assert function["durable_config"] == [{"execution_timeout": 900, "retention_period": 14}]
+    assert function["reserved_concurrent_executions"] == 5
+    environment = function["environment"][0]["variables"]
+    assert (environment["ENVIRONMENT"], environment["DEFAULT_TIMEOUT_SECONDS"]) == ("production", "780")
+
+
+def test_the_slack_webhook_stands_alone(planner: Planner) -> None:
+    slack = {name: value for name, value in SLACK.items() if name != "channel"}
+    variables = {"approval_function_arn": APPROVAL, "bucket": BUCKET, "name": "orders", "slack": slack}
+    throttling = {"burst_limit": 5, "rate_limit": 2}
+    plan = planner.plan("modules/slack_webhook", {**variables, "throttling": throttling})
+    assert plan.counts["aws_apigatewayv2_route"] == 1
+    assert plan.one("aws_apigatewayv2_stage.this")["default_route_settings"][0]["throttling_rate_limit"] == 2
+    (pattern,) = (json.loads(v["event_pattern"]) for v in plan.of("aws_cloudwatch_event_rule").values())
+    assert pattern["detail"]["functionArn"] == [APPROVAL, {"prefix": f"{APPROVAL}:"}]
+
+
+def test_the_maintenance_gate_stands_alone(planner: Planner) -> None:
+    plan = planner.plan("modules/maintenance_gate", {"bucket": BUCKET, "name": "orders", "prefix": "gates"})
+    assert plan.counts == {
+        **FUNCTION,
+        "aws_cloudwatch_event_rule": 2,
+        "aws_cloudwatch_event_target": 2,
+        "aws_lambda_permission": 2,
+    }
+    environment = plan.one("aws_lambda_function.this")["environment"][0]["variables"]
+    assert (environment["Bucket"], environment["Prefix"]) == ("shop", "gates")
+
+
+WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "checkpoint_policy": (
+        {"function_arn": f"{APPROVAL}:live"},
+        [f'function_arn is "{APPROVAL}:live": give the unqualified ARN', "without version or alias"],
+    ),
+    "bucket": (
+        {"expiration_days": {"functions/": 1, "x": 0.5}, "name": "Shop", "name_prefix": "-"},
+        [
+            'expiration_days has the prefixes ["functions/","x"]: each must end in "/"',
+            'expiration_days is {"functions/":1,"x":0.5}: give whole days, at least 1',
+            'name is "Shop": a bucket name here has 3 to 63',
+            'name_prefix is "-": give 1 to 37',
+        ],
+    ),
+    "lambda_function": (
+        {
+            "durable_config": {"execution_timeout": 0},
+            "event_invoke": {"maximum_retries": 3},
+            "memory_size": 64,
+            "name": "orders extra",
+            "reserved_concurrency": -2,
+            "source_name": "webhook",
+            "timeout": 901,
+        },
+        [
+            "bucket is null: name the bucket that the package is built into, or pass a ready-made one in `package`",
+            "execution_timeout must be 1 to 31622400 seconds (366 days) and retention_period 1 to 90 days",
+            "maximum_retries must be 0, 1 or 2 and maximum_event_age 60 to 21600 seconds",
+            "memory_size is 64: Lambda takes 128 to 10240 MB",
+            'name is "orders extra" (12 characters): use 1 to 64 letters',
+            "reserved_concurrency is -2: give a whole number, or -1 to reserve nothing",
+            'source_name is "webhook": functions/ has approval, maintenance and slack_webhook',
+            "timeout is 901: Lambda takes 1 to 900 seconds",
+        ],
+    ),
+    "approval_gate": (
+        {
+            "approvers": ["alice"],
+            "bucket": BUCKET,
+            "default_timeout": 3600,
+            "execution_timeout": 3600,
+            "name": "orders-",
+            "retention_period": 91,
+            "slack": SLACK,
+        },
+        [
+            'approvers is ["alice"]: give Slack user ids such as "U0123ABCD"',
+            "default_timeout is 3600: it must be 1 to 3480 seconds, that is execution_timeout (3600) less 120",
+            'name is "orders-" (7 characters): use 1 to 40',
+            "retention_period is 91: give 1 to 90 days",
+        ],
+    ),
+    "slack_webhook": (
+        {
+            "approval_function_arn": f"{APPROVAL}:live",
+            "bucket": BUCKET,
+            "name": "orders",
+            "slack": {**SLACK, "api_url": "slack.com"},
+            "throttling": {"burst_limit": 0},
+        },
+        [
+            f'approval_function_arn is "{APPROVAL}:live": give the unqualified ARN',
+            'slack.api_url is "slack.com": give an https:// address',
+            "both limits must be at least 1, or no click gets through",
+        ],
+    ),
+    "maintenance_gate": (
+        {
+            "bucket": BUCKET,
+            "name": "orders",
+            "prefix": "approval-claims/x",
+            "reserved_concurrency": 1,
+            "state_machine_names": [],
+            "timeout": 299,
+        },
+        [
+            'prefix is "approval-claims/x": use letters, digits',
+            "reserved_concurrency is 1: give at least 2, because a drain and check-ins run beside each other",
+            'state_machine_names is []: give at least one name (not ARN) or pattern such as "Order*"',
+            "timeout is 299: give 300 to 900 seconds",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("module", WRONG)
+def test_wrong_input_is_refused_with_the_value_and_the_fix(planner: Planner, module: str) -> None:
+    variables, messages = WRONG[module]
+    text = planner.refused(f"modules/{module}", variables)
+    assert [message for message in messages if message not in text] == [], text

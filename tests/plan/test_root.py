@@ -1,0 +1,684 @@
+"""The root module: what each gate makes, and what it may do."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import build
+from tests.plan.conftest import ACCOUNT, BOTH, REGION, SLACK, arn, statements
+
+if TYPE_CHECKING:
+    from tests.plan.conftest import Plan, Planner
+
+FUNCTIONS_FOLDER = Path(build.__file__).parent
+BUCKET = "arn:aws:s3:::orders-gates-20260101"
+FUNCTIONS = {
+    "approval": "module.approval_gate[0].module.function",
+    "maintenance": "module.maintenance_gate[0].module.function",
+    "slack-webhook": "module.slack_webhook[0].module.function",
+}
+FUNCTION_COUNTS = {
+    "aws_cloudwatch_log_group": 1,
+    "aws_iam_role": 1,
+    "aws_iam_role_policy": 1,
+    "aws_lambda_alias": 1,
+    "aws_lambda_function": 1,
+    "aws_lambda_function_event_invoke_config": 1,
+    "aws_s3_object": 2,
+    "terraform_data": 1,
+}
+BUCKET_COUNTS = {
+    "aws_s3_bucket": 1,
+    "aws_s3_bucket_lifecycle_configuration": 1,
+    "aws_s3_bucket_ownership_controls": 1,
+    "aws_s3_bucket_policy": 1,
+    "aws_s3_bucket_public_access_block": 1,
+    "aws_s3_bucket_server_side_encryption_configuration": 1,
+}
+APPROVAL_COUNTS = {  # besides two functions
+    "aws_apigatewayv2_api": 1,
+    "aws_apigatewayv2_integration": 1,
+    "aws_apigatewayv2_route": 1,
+    "aws_apigatewayv2_stage": 1,
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 1,
+    "aws_cloudwatch_log_group": 1,  # access log
+    "aws_iam_role_policy": 1,  # checkpoints
+    "aws_lambda_permission": 2,
+}
+MAINTENANCE_COUNTS = {  # besides a function
+    "aws_cloudwatch_event_rule": 2,
+    "aws_cloudwatch_event_target": 2,
+    "aws_lambda_permission": 2,
+}
+LOGS = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"]}
+CLAIMS: dict[str, dict[str, Any]] = {
+    "Claims": {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject"],
+        "Resource": [f"{BUCKET}/approval-claims/*"],
+    },
+    "ClaimsListing": {
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket"],
+        "Resource": [BUCKET],
+        "Condition": {"StringLikeIfExists": {"s3:prefix": ["approval-claims/*"]}},
+    },
+}
+BOT_TOKEN = {
+    "Effect": "Allow",
+    "Action": ["secretsmanager:GetSecretValue"],
+    "Resource": [SLACK["bot_token_secret_arn"]],
+}
+STATE_MACHINES = [arn("states", "stateMachine:*")]
+POLICIES: dict[str, dict[str, dict[str, Any]]] = {
+    "approval": {
+        **CLAIMS,
+        "Logs": LOGS | {"Resource": [arn("logs", "log-group:/aws/lambda/orders-approval:*")]},
+        "SlackBotToken": BOT_TOKEN,
+        "TaskAnswers": {
+            "Effect": "Allow",
+            "Action": ["states:SendTaskFailure", "states:SendTaskSuccess"],
+            "Resource": ["*"],
+        },
+    },
+    "maintenance": {
+        "FlagsStay": {
+            "Effect": "Deny",
+            "Action": ["s3:DeleteObject"],
+            "Resource": [f"{BUCKET}/maintenance/~flags/*"],
+        },
+        "HandOver": {
+            "Effect": "Allow",
+            "Action": ["lambda:InvokeFunction"],
+            "Resource": [arn("lambda", "function:orders-maintenance:live")],
+        },
+        "Logs": LOGS | {"Resource": [arn("logs", "log-group:/aws/lambda/orders-maintenance:*")]},
+        "ParkedTasks": {
+            "Effect": "Allow",
+            "Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+            "Resource": [f"{BUCKET}/maintenance/*"],
+        },
+        "ParkedTasksListing": {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket"],
+            "Resource": [BUCKET],
+            "Condition": {"StringLikeIfExists": {"s3:prefix": ["maintenance/*"]}},
+        },
+        "StateMachineTagging": {
+            "Effect": "Allow",
+            "Action": ["states:TagResource", "states:UntagResource"],
+            "Resource": STATE_MACHINES,
+            "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": ["Maintenance", "MaintenanceUntil"]}},
+        },
+        "StateMachineTags": {
+            "Effect": "Allow",
+            "Action": ["states:ListTagsForResource"],
+            "Resource": STATE_MACHINES,
+        },
+        "TaggedStateMachines": {"Effect": "Allow", "Action": ["tag:GetResources"], "Resource": ["*"]},
+        "TaskAnswers": {
+            "Effect": "Allow",
+            "Action": ["states:SendTaskFailure", "states:SendTaskSuccess"],
+            "Resource": ["*"],
+        },
+    },
+    "slack-webhook": {
+        **CLAIMS,
+        "Callbacks": {
+            "Effect": "Allow",
+            "Action": [
+                "lambda:GetDurableExecution",
+                "lambda:GetDurableExecutionHistory",
+                "lambda:SendDurableExecutionCallbackSuccess",
+            ],
+            "Resource": [arn("lambda", "function:orders-approval:*")],
+        },
+        "Logs": LOGS | {"Resource": [arn("logs", "log-group:/aws/lambda/orders-slack-webhook:*")]},
+        "SlackBotToken": BOT_TOKEN,
+        "SlackSigningSecret": BOT_TOKEN | {"Resource": [SLACK["signing_secret_secret_arn"]]},
+        "TaskAnswers": {"Effect": "Allow", "Action": ["states:SendTaskFailure"], "Resource": ["*"]},
+    },
+}
+
+
+def total(*counts: dict[str, int]) -> dict[str, int]:
+    return {name: sum(count.get(name, 0) for count in counts) for name in {name for count in counts for name in count}}
+
+
+@pytest.fixture(scope="module")
+def both(planner: Planner) -> Plan:
+    return planner.settled(".", BOTH)
+
+
+@pytest.fixture(params=FUNCTIONS)
+def function(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def test_both_gates_make_exactly_these_resources(both: Plan) -> None:
+    assert both.counts == total(BUCKET_COUNTS, *[FUNCTION_COUNTS] * 3, APPROVAL_COUNTS, MAINTENANCE_COUNTS)
+
+
+def test_without_the_approval_gate_nothing_of_it_is_made(planner: Planner) -> None:
+    plan = planner.plan(".", {"name": "orders", "maintenance_gate": {}})
+    assert plan.counts == total(BUCKET_COUNTS, FUNCTION_COUNTS, MAINTENANCE_COUNTS)
+    assert plan.null_outputs == {
+        "approval_caller_policy_json",
+        "approval_function_arn",
+        "approval_function_name",
+        "approval_task_state",
+        "slack_request_url",
+        "slack_webhook_function_name",
+    }
+
+
+def test_without_the_maintenance_gate_nothing_of_it_is_made(planner: Planner) -> None:
+    plan = planner.plan(".", {name: value for name, value in BOTH.items() if name != "maintenance_gate"})
+    assert plan.counts == total(BUCKET_COUNTS, *[FUNCTION_COUNTS] * 2, APPROVAL_COUNTS)
+    assert plan.null_outputs == {
+        "maintenance_caller_policy_json",
+        "maintenance_function_arn",
+        "maintenance_function_name",
+        "maintenance_task_state",
+    }
+
+
+def test_with_both_gates_off_there_is_nothing_at_all(planner: Planner) -> None:
+    plan = planner.plan(".", {"name": "orders", "slack": SLACK})
+    assert plan.counts == {}
+    assert plan.outputs["role_names"] == {}
+    assert plan.null_outputs == set(plan.raw["output_changes"]) - {"role_names"}
+
+
+def test_every_function_may_do_its_own_work_and_nothing_else(both: Plan, function: str) -> None:
+    policy = both.one(f"{FUNCTIONS[function]}.aws_iam_role_policy.this")
+    assert statements(policy["policy"]) == POLICIES[function]
+    assert policy["role"] == f"orders-{function}"
+
+
+def test_a_policy_names_all_resources_only_where_the_service_knows_none(both: Plan) -> None:
+    for policy in both.of("aws_iam_role_policy").values():
+        for sid, statement in statements(policy["policy"]).items():
+            assert "*" not in "".join(statement["Action"])
+            if statement["Resource"] == ["*"]:
+                assert sid in {"TaskAnswers", "TaggedStateMachines"}
+
+
+def test_only_the_durable_function_may_checkpoint_and_only_qualified(both: Plan) -> None:
+    checkpoints = {a: v for a, v in both.of("aws_iam_role_policy").items() if v["name"] == "checkpoint"}
+    ((address, policy),) = checkpoints.items()
+    assert address.startswith(FUNCTIONS["approval"])
+    assert statements(policy["policy"]) == {
+        "Checkpoint": {
+            "Effect": "Allow",
+            "Action": ["lambda:CheckpointDurableExecution", "lambda:GetDurableExecutionState"],
+            "Resource": arn("lambda", "function:orders-approval:*"),
+        }
+    }
+
+
+def test_only_lambda_may_assume_the_roles(both: Plan) -> None:
+    for role in both.of("aws_iam_role").values():
+        (statement,) = json.loads(role["assume_role_policy"])["Statement"]
+        assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_the_functions_are_made_the_same_way(both: Plan, function: str) -> None:
+    values = both.one(f"{FUNCTIONS[function]}.aws_lambda_function.this")
+    assert values["function_name"] == f"orders-{function}"
+    assert values["handler"] == f"{function.replace('-', '_')}.handler.handler"
+    assert values["role"] == f"arn:aws:iam::{ACCOUNT}:role/orders-{function}"
+    assert (values["runtime"], values["architectures"]) == (build.DEFAULT_RUNTIME, [build.DEFAULT_ARCHITECTURE])
+    assert values["publish"] is True
+    assert values["tags"] == {"team": "orders"}
+    (logging,) = values["logging_config"]
+    assert (logging["log_format"], logging["log_group"]) == ("JSON", f"/aws/lambda/orders-{function}")
+    alias = both.one(f"{FUNCTIONS[function]}.aws_lambda_alias.live")
+    assert (alias["name"], alias["function_name"]) == ("live", f"orders-{function}")
+
+
+def test_only_the_approval_function_is_durable(both: Plan) -> None:
+    durable = {v["function_name"]: v["durable_config"] for v in both.of("aws_lambda_function").values()}
+    assert durable == {
+        "orders-approval": [{"execution_timeout": 2678400, "retention_period": 14}],
+        "orders-maintenance": [],
+        "orders-slack-webhook": [],
+    }
+
+
+def test_a_drain_has_five_minutes_and_a_click_thirty_seconds(both: Plan) -> None:
+    timeouts = {v["function_name"]: v["timeout"] for v in both.of("aws_lambda_function").values()}
+    assert timeouts == {"orders-approval": 60, "orders-maintenance": 300, "orders-slack-webhook": 30}
+
+
+def test_the_functions_get_their_settings_and_no_secret(both: Plan) -> None:
+    variables = {v["function_name"]: v["environment"][0]["variables"] for v in both.of("aws_lambda_function").values()}
+    assert variables["orders-approval"] == {
+        "APPROVERS": '["U0123ABCD"]',
+        "BUCKET": "orders-gates-20260101",
+        "DEFAULT_TIMEOUT_SECONDS": "86400",
+        "ENVIRONMENT": "orders",
+        "EXECUTION_TIMEOUT_SECONDS": "2678400",
+        "SLACK_API_URL": "https://slack.com/api/",
+        "SLACK_BOT_TOKEN_ARN": SLACK["bot_token_secret_arn"],
+        "SLACK_CHANNEL": "C0123ABCD",
+    }
+    assert variables["orders-slack-webhook"] == {
+        "APPROVAL_FUNCTION_ARN": arn("lambda", "function:orders-approval"),
+        "BUCKET": "orders-gates-20260101",
+        "ENVIRONMENT": "orders",
+        "SLACK_API_URL": "https://slack.com/api/",
+        "SLACK_BOT_TOKEN_ARN": SLACK["bot_token_secret_arn"],
+        "SLACK_SIGNING_SECRET_ARN": SLACK["signing_secret_secret_arn"],
+    }
+    maintenance = variables["orders-maintenance"]
+    assert (maintenance["Bucket"], maintenance["Prefix"]) == ("orders-gates-20260101", "maintenance")
+
+
+def test_every_log_group_is_there_before_its_function_and_ends_some_day(both: Plan) -> None:
+    retention = {v["name"]: v["retention_in_days"] for v in both.of("aws_cloudwatch_log_group").values()}
+    assert {f"/aws/lambda/orders-{function}" for function in FUNCTIONS} < set(retention)
+    assert set(retention.values()) == {30}
+    for module in ("approval_gate", "maintenance_gate", "slack_webhook"):
+        function = both.references("aws_lambda_function.this", f"{module}.function")
+        assert "aws_cloudwatch_log_group.this" in function
+        assert "aws_iam_role_policy.this" in function
+    assert "aws_iam_role_policy.checkpoint" in both.references("aws_lambda_function.this", "approval_gate.function")
+
+
+def test_retries_of_asynchronous_invocations_are_explicit(both: Plan) -> None:
+    retries = {
+        v["function_name"]: (v["qualifier"], v["maximum_retry_attempts"], v["maximum_event_age_in_seconds"])
+        for v in both.of("aws_lambda_function_event_invoke_config").values()
+    }
+    assert retries == {
+        "orders-approval": ("live", 0, 21600),  # a second start would ask people a second time
+        "orders-maintenance": ("live", 2, 3600),
+        "orders-slack-webhook": ("live", 2, 21600),
+    }
+
+
+def test_only_the_rules_and_the_route_may_invoke_and_only_the_alias(both: Plan) -> None:
+    permissions = {
+        v["statement_id"]: (v["function_name"], v["principal"], v["source_arn"])
+        for v in both.of("aws_lambda_permission").values()
+    }
+    events, rule = "events.amazonaws.com", "rule/orders-"
+    assert permissions == {
+        "ApprovalStatus": ("orders-slack-webhook", events, arn("events", f"{rule}approval-status")),
+        "MaintenanceSweep": ("orders-maintenance", events, arn("events", f"{rule}maintenance-sweep")),
+        "MaintenanceTag": ("orders-maintenance", events, arn("events", f"{rule}maintenance-tag")),
+        "SlackApi": (
+            "orders-slack-webhook",
+            "apigateway.amazonaws.com",
+            arn("execute-api", "a1b2c3d4e5/*/POST/slack/interactions"),
+        ),
+    }
+    assert {v["qualifier"] for v in both.of("aws_lambda_permission").values()} == {"live"}
+
+
+def test_the_api_has_one_route_throttling_and_an_access_log(both: Plan) -> None:
+    assert both.one("aws_apigatewayv2_route.this")["route_key"] == "POST /slack/interactions"
+    assert both.one("aws_apigatewayv2_integration.this")["payload_format_version"] == "2.0"
+    assert "function:orders-slack-webhook:live" in both.one("aws_apigatewayv2_integration.this")["integration_uri"]
+    stage = both.one("aws_apigatewayv2_stage.this")
+    (throttling,) = stage["default_route_settings"]
+    assert (throttling["throttling_burst_limit"], throttling["throttling_rate_limit"]) == (100, 50)
+    (log,) = stage["access_log_settings"]
+    access_log = both.one("module.slack_webhook[0].aws_cloudwatch_log_group.access")
+    assert log["destination_arn"] == arn("logs", f"log-group:{access_log['name']}")
+    assert {"requestId", "status", "errorMessage", "ip"} <= set(json.loads(log["format"]))
+    assert "signature" not in log["format"].lower()
+
+
+def test_events_that_wake_the_functions(both: Plan) -> None:
+    rules = {v["name"]: v for v in both.of("aws_cloudwatch_event_rule").values()}
+    assert json.loads(rules["orders-maintenance-tag"]["event_pattern"]) == {
+        "source": ["aws.tag"],
+        "detail-type": ["Tag Change on Resource"],
+        "detail": {"changed-tag-keys": ["Maintenance"], "resource-type": ["stateMachine"], "service": ["states"]},
+    }
+    approval = arn("lambda", "function:orders-approval")
+    assert json.loads(rules["orders-approval-status"]["event_pattern"]) == {
+        "source": ["aws.lambda"],
+        "detail-type": ["Durable Execution Status Change"],
+        "detail": {
+            "functionArn": [approval, {"prefix": f"{approval}:"}],
+            "status": ["FAILED", "STOPPED", "TIMED_OUT"],
+        },
+    }
+    assert rules["orders-maintenance-sweep"]["schedule_expression"] == "rate(1 minute)"
+    targets = {v["rule"]: (v["arn"], v.get("input")) for v in both.of("aws_cloudwatch_event_target").values()}
+    maintenance = arn("lambda", "function:orders-maintenance:live")
+    assert targets == {
+        "orders-approval-status": (arn("lambda", "function:orders-slack-webhook:live"), None),
+        "orders-maintenance-sweep": (maintenance, '{"action":"sweep"}'),
+        "orders-maintenance-tag": (maintenance, None),
+    }
+
+
+def test_the_bucket_is_closed_encrypted_and_unversioned(both: Plan) -> None:
+    block = both.one("aws_s3_bucket_public_access_block.this")
+    assert all(block[name] for name in block if name.startswith(("block_", "ignore_", "restrict_")))
+    ownership = both.one("aws_s3_bucket_ownership_controls.this")["rule"]
+    assert ownership == [{"object_ownership": "BucketOwnerEnforced"}]
+    (rule,) = both.one("aws_s3_bucket_server_side_encryption_configuration.this")["rule"]
+    assert rule["apply_server_side_encryption_by_default"][0]["sse_algorithm"] == "AES256"
+    assert statements(both.one("aws_s3_bucket_policy.this")["policy"])["TlsOnly"] == {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [BUCKET, f"{BUCKET}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    assert both.one("aws_s3_bucket.this")["force_destroy"] is False
+
+
+def test_packages_flags_and_parked_tasks_never_expire(both: Plan) -> None:
+    rules = both.one("aws_s3_bucket_lifecycle_configuration.this")["rule"]
+    expiring = {rule["filter"][0]["prefix"]: rule["expiration"][0]["days"] for rule in rules if rule["expiration"]}
+    assert expiring == {"approval-claims/": 38, "maintenance/~dead/": 30, "maintenance/~quarantine/": 30}
+
+
+def test_the_approval_task_state_waits_for_the_answer_and_ends_one_day(both: Plan) -> None:
+    state = both.outputs["approval_task_state"]
+    assert {name: state[name] for name in ("Type", "Resource", "Parameters", "ResultPath")} == {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {
+            "FunctionName": arn("lambda", "function:orders-approval:live"),
+            "InvocationType": "Event",
+            "Payload": {"request.$": "$.approval", "task_token.$": "$$.Task.Token"},
+        },
+        "ResultPath": "$.approval_decision",
+    }
+    assert state["TimeoutSeconds"] > 2678400  # later than the durable execution, which answers
+    assert not {"States.ALL", "States.TaskFailed", "States.Timeout"} & {
+        error for retry in state["Retry"] for error in retry["ErrorEquals"]
+    }
+
+
+def test_the_maintenance_task_state_is_the_check_in(both: Plan) -> None:
+    state = both.outputs["maintenance_task_state"]
+    assert {name: state[name] for name in ("Type", "Resource", "Parameters", "ResultPath", "TimeoutSeconds")} == {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {
+            "FunctionName": arn("lambda", "function:orders-maintenance:live"),
+            "Payload": {"stateMachineArn.$": "$$.StateMachine.Id", "taskToken.$": "$$.Task.Token"},
+        },
+        "ResultPath": "$.maintenance",
+        "TimeoutSeconds": 31536000,
+    }
+    assert all(error.startswith("Lambda.") for retry in state["Retry"] for error in retry["ErrorEquals"])
+
+
+def test_the_outputs_are_what_a_stack_needs(both: Plan) -> None:
+    outputs = both.outputs
+    assert outputs["approval_function_arn"] == arn("lambda", "function:orders-approval:live")
+    assert outputs["maintenance_function_arn"] == arn("lambda", "function:orders-maintenance:live")
+    assert outputs["bucket_name"] == "orders-gates-20260101"
+    assert outputs["slack_request_url"] == f"https://a1b2c3d4e5.execute-api.{REGION}.amazonaws.com/slack/interactions"
+    for gate in ("approval", "maintenance"):
+        (caller,) = statements(outputs[f"{gate}_caller_policy_json"]).values()
+        assert (caller["Action"], caller["Resource"]) == ("lambda:InvokeFunction", outputs[f"{gate}_function_arn"])
+
+
+def test_a_package_is_named_by_all_that_goes_into_it(both: Plan, function: str) -> None:
+    source = function.replace("-", "_")
+    manifest = both.one(f"{FUNCTIONS[function]}.aws_s3_object.manifest[0]")
+    package = both.one(f"{FUNCTIONS[function]}.aws_s3_object.package[0]")
+    assert re.fullmatch(rf"functions/orders-{function}/[0-9a-f]{{32}}\.json", manifest["key"])
+    assert package["key"] == manifest["key"].removesuffix("json") + "zip"
+    assert package["source"].startswith("./.terraform/packages/")
+    content = json.loads(manifest["content"])
+    spec = build.definitions(FUNCTIONS_FOLDER, build.DEFAULT_RUNTIME, build.DEFAULT_ARCHITECTURE)[source]
+    assert set(content["files"]) == {*spec.files, spec.requirements, "build.py"}
+    assert (content["runtime"], content["architecture"]) == (spec.runtime, spec.architecture)
+    assert set(content["services"]) == spec.services
+
+
+def test_a_second_plan_replaces_nothing(both: Plan) -> None:
+    assert [address for address, actions in both.actions.items() if "delete" in actions] == []
+
+
+def test_ready_made_packages_need_no_python(planner: Planner) -> None:
+    packages = {
+        name: {"s3_bucket": "releases", "s3_key": f"{name}.zip", "s3_object_version": "v1"}
+        for name in ("approval", "maintenance", "slack_webhook")
+    }
+    plan = planner.plan(".", {**BOTH, "packages": packages})
+    assert not {"terraform_data", "aws_s3_object"} & set(plan.counts)
+    locations = {
+        v["function_name"]: (v["s3_bucket"], v["s3_key"], v["s3_object_version"])
+        for v in plan.of("aws_lambda_function").values()
+    }
+    assert locations == {
+        "orders-approval": ("releases", "approval.zip", "v1"),
+        "orders-maintenance": ("releases", "maintenance.zip", "v1"),
+        "orders-slack-webhook": ("releases", "slack_webhook.zip", "v1"),
+    }
+
+
+def test_a_stack_in_its_own_network_with_its_own_keys(planner: Planner, both: Plan) -> None:
+    key = arn("kms", "key/1")
+    plan = planner.plan(
+        ".",
+        {
+            **BOTH,
+            "approval_gate": {"execution_timeout": 900, "retention_period": 1},
+            "bucket": {"existing": {"arn": "arn:aws:s3:::shop", "kms_key_arn": key}},
+            "lambda": {
+                "alarm_actions": [arn("sns", "alarms")],
+                "environment_kms_key_arn": key,
+                "failed_events": {"arn": arn("sqs", "failed")},
+                "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+                "role_path": "/gates/",
+                "tracing": True,
+                "vpc": {"security_group_ids": ["sg-1"], "subnet_ids": ["subnet-1"]},
+            },
+            "logs": {"kms_key_arn": key, "level": "DEBUG", "retention_in_days": 7},
+            "maintenance_gate": {"prefix": "gates/orders", "state_machine_names": ["Order", "Refund*"]},
+            "slack": {
+                **SLACK,
+                "bot_token_secret_arn": arn("ssm", "parameter/slack/token"),
+                "kms_key_arns": [key],
+            },
+        },
+        both.state(),  # what has an ARN there has the same here
+    )
+    assert not set(BUCKET_COUNTS) & set(plan.counts)
+    assert plan.counts["aws_cloudwatch_metric_alarm"] == 6
+    assert plan.outputs["bucket_name"] == "shop"
+
+    approval = plan.one(f"{FUNCTIONS['approval']}.aws_lambda_function.this")
+    assert approval["durable_config"] == [{"execution_timeout": 900, "retention_period": 1}]
+    assert approval["environment"][0]["variables"]["DEFAULT_TIMEOUT_SECONDS"] == "780"
+    assert approval["dead_letter_config"] == [{"target_arn": arn("sqs", "failed")}]  # durable: no destinations
+    assert approval["kms_key_arn"] == key
+    assert approval["vpc_config"][0]["subnet_ids"] == ["subnet-1"]
+    assert approval["logging_config"][0]["application_log_level"] == "DEBUG"
+    role = plan.one(f"{FUNCTIONS['approval']}.aws_iam_role.this")
+    assert (role["path"], role["permissions_boundary"]) == ("/gates/", f"arn:aws:iam::{ACCOUNT}:policy/boundary")
+
+    allowed = statements(plan.one(f"{FUNCTIONS['approval']}.aws_iam_role_policy.this")["policy"])
+    assert allowed["SlackBotToken"]["Action"] == ["ssm:GetParameter"]
+    assert allowed["SlackSecretKeys"]["Resource"] == [key]
+    assert allowed["SlackSecretKeys"]["Condition"] == {"StringLike": {"kms:ViaService": ["secretsmanager.*", "ssm.*"]}}
+    assert allowed["BucketKey"]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert allowed["FailedEvents"]["Action"] == ["sqs:SendMessage"]
+    assert {sid for sid, statement in allowed.items() if statement["Resource"] == ["*"]} == {
+        "NetworkInterfaces",
+        "TaskAnswers",
+        "Tracing",
+    }
+
+    destinations = {
+        v["function_name"]: v["destination_config"] for v in plan.of("aws_lambda_function_event_invoke_config").values()
+    }
+    assert destinations["orders-approval"] == []
+    assert destinations["orders-maintenance"][0]["on_failure"] == [{"destination": arn("sqs", "failed")}]
+
+    maintenance = statements(plan.one(f"{FUNCTIONS['maintenance']}.aws_iam_role_policy.this")["policy"])
+    machines = [arn("states", "stateMachine:Order"), arn("states", "stateMachine:Refund*")]
+    assert maintenance["StateMachineTags"]["Resource"] == machines
+    assert maintenance["ParkedTasks"]["Resource"] == ["arn:aws:s3:::shop/gates/orders/*"]
+    pattern = json.loads(plan.one("module.maintenance_gate[0].aws_cloudwatch_event_rule.tag")["event_pattern"])
+    assert pattern["resources"] == [{"wildcard": machine} for machine in machines]
+    assert {v["retention_in_days"] for v in plan.of("aws_cloudwatch_log_group").values()} == {7}
+
+
+TWO = """
+module "orders" {
+  source           = "../.."
+  name             = "orders"
+  bucket           = { existing = { arn = "arn:aws:s3:::shared" } }
+  maintenance_gate = { prefix = "orders" }
+  approval_gate    = {}
+  slack            = var.slack
+}
+
+module "billing" {
+  source           = "../.."
+  name             = "billing"
+  bucket           = { existing = { arn = "arn:aws:s3:::shared" } }
+  maintenance_gate = { prefix = "billing" }
+  approval_gate    = {}
+  slack            = var.slack
+}
+
+variable "slack" {
+  type = any
+}
+"""
+
+
+def test_two_instances_in_one_account_do_not_collide(planner: Planner) -> None:
+    planner.add("stacks/two", TWO)
+    plan = planner.plan("stacks/two", {"slack": SLACK})
+    for type_name, name in (
+        ("aws_apigatewayv2_api", "name"),
+        ("aws_cloudwatch_event_rule", "name"),
+        ("aws_cloudwatch_log_group", "name"),
+        ("aws_iam_role", "name"),
+        ("aws_lambda_function", "function_name"),
+        ("aws_s3_object", "key"),
+    ):
+        names = [values[name] for values in plan.of(type_name).values()]
+        assert len(names) == len(set(names)) > 0, type_name
+
+
+WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "everything at once": (
+        {
+            "bucket": {"existing": {"arn": "orders"}, "name": "Orders"},
+            "lambda": {
+                "failed_events": {"arn": "arn:aws:s3:::failed"},
+                "role_path": "gates",
+                "runtime": "python3.12",
+                "vpc": {"security_group_ids": [], "subnet_ids": ["subnet-1"]},
+            },
+            "logs": {"level": "TRACE", "retention_in_days": 0},
+            "maintenance_gate": {"prefix": "/gates/", "state_machine_names": [STATE_MACHINES[0]], "timeout": 60},
+            "name": "Orders",
+        },
+        [
+            'bucket.existing.arn is "orders": give the ARN of a bucket',
+            "bucket.existing is set together with force_destroy, kms_key_arn or name",
+            'bucket.name is "Orders": use 3 to 63 lower-case letters',
+            'lambda.failed_events.arn is "arn:aws:s3:::failed": give the ARN of an SQS queue or an SNS topic',
+            'lambda.role_path is "gates": it must begin and end with "/"',
+            'lambda.runtime is "python3.12": the functions are made for python3.13 or python3.14',
+            "lambda.vpc has no subnet or no security group: give at least one of each",
+            'logs.level is "TRACE": use DEBUG, INFO, WARN or ERROR',
+            "logs.retention_in_days is 0: CloudWatch Logs knows 1, 3, 5,",
+            'maintenance_gate.prefix is "/gates/": use letters, digits',
+            f'maintenance_gate.state_machine_names is ["{STATE_MACHINES[0]}"]: give at least one name (not ARN)',
+            "maintenance_gate.timeout is 60: give 300 to 900 seconds",
+            'name is "Orders" (6 characters): use 1 to 40 lower-case letters',
+        ],
+    ),
+    "limits of the approval gate": (
+        {
+            **BOTH,
+            "approval_gate": {
+                "approvers": ["alice@example.com"],
+                "default_timeout": 10,
+                "execution_timeout": 60,
+                "retention_period": 0,
+            },
+            "maintenance_gate": {"prefix": "functions", "state_machine_names": []},
+        },
+        [
+            'approval_gate.approvers is ["alice@example.com"]: give Slack user ids such as "U0123ABCD"',
+            "approval_gate.execution_timeout is 60: give 180 to 31622400 seconds (366 days)",
+            "approval_gate.default_timeout is 10: it must be 1 to -60 seconds",
+            "approval_gate.retention_period is 0: give 1 to 90 days",
+            'maintenance_gate.prefix is "functions":',
+            "maintenance_gate.state_machine_names is []: give at least one name",
+        ],
+    ),
+    "a default timeout that the execution does not survive": (
+        {**BOTH, "approval_gate": {"default_timeout": 3600, "execution_timeout": 3600}, "name": "o" * 41},
+        [
+            "approval_gate.default_timeout is 3600: it must be 1 to 3480 seconds",
+            "Lower it or raise execution_timeout.",
+            f'name is "{"o" * 41}" (41 characters)',
+        ],
+    ),
+    "an approval gate without Slack": (
+        {"name": "orders", "approval_gate": {}},
+        [
+            (
+                "approval_gate is set but slack is null: set slack = { bot_token_secret_arn, "
+                "signing_secret_secret_arn, channel }, or approval_gate = null to leave the gate out."
+            )
+        ],
+    ),
+    "Slack's address and channel": (
+        {**BOTH, "slack": {**SLACK, "api_url": "http://slack.com/api/", "channel": "approvals"}},
+        [
+            'slack.api_url is "http://slack.com/api/": give an https:// address that ends in "/"',
+            'slack.channel is "approvals": give a channel id such as "C0123ABCD"',
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_refused_with_the_value_and_the_fix(planner: Planner, case: str) -> None:
+    variables, messages = WRONG[case]
+    text = planner.refused(".", variables)
+    assert [message for message in messages if message not in text] == [], text
+
+
+STACK = """
+module "workflow_gates" {
+  source        = "../.."
+  name          = "orders"
+  approval_gate = {}
+  slack         = var.slack
+}
+
+variable "slack" {
+  type = map(string)
+}
+"""
+
+
+def test_a_secret_in_the_place_of_its_arn_is_refused_without_being_shown(planner: Planner) -> None:
+    token, signing = "xoxb-1234567890-abcdef", "8f742231b10e8888abcd99yyyzzz85a5"
+    planner.add("stacks/one", STACK)
+    slack = {**SLACK, "bot_token_secret_arn": token, "signing_secret_secret_arn": signing}
+    text = planner.refused("stacks/one", {"slack": slack})
+    assert "slack.bot_token_secret_arn is no such ARN: give the whole ARN of a Secrets Manager secret" in text
+    assert "slack.signing_secret_secret_arn is no such ARN" in text
+    assert token not in text
+    assert signing not in text
