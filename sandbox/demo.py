@@ -139,7 +139,7 @@ def show_maintenance(sandbox: Sandbox, teller: Teller) -> None:
 
 def _honestly() -> Sequence[str]:
     return (
-        "Real: the Terraform module, its plan and apply; the functions' packages, run from S3 on their own processes;",
+        "Real: the Terraform module, its plan and apply; the functions' packages, run in processes of their own;",
         "      Slack's signatures, payloads and limits as documented; every step above was checked, not assumed.",
         "Emulated: AWS (moto, with corrections), durable executions (AWS's testing SDK), Slack (a local stand-in).",
         f"      {mirror.NOTICE}.",

@@ -169,7 +169,7 @@ def _servers(stack: ExitStack, directory: Path, say: Say) -> tuple[str, SlackSan
         aws_url = stack.enter_context(server("sandbox.aws", directory / _AWS_LOG, environment({})))
     except ProcessError as error:
         raise SandboxError(str(error)) from error
-    say(f"Local AWS at {aws_url}, local Slack at {slack_url}")
+    say(f"Local AWS at {aws_url}, local Slack at {slack_url}, all files in {directory.relative_to(ROOT)}")
     return aws_url, SlackSandbox(slack_url)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sandbox.deployment import Sandbox, until
+from sandbox.deployment import Sandbox, SandboxError, until
 from sandbox.slack.workspace import Message
 
 if TYPE_CHECKING:
@@ -75,14 +75,24 @@ class Gates:
 
     def question(self, execution_arn: str, timeout: float = _WAIT) -> Message:
         """Return the Slack message of a durable execution, as soon as it is there."""
-        digest = hashlib.sha256(execution_arn.encode()).hexdigest()
-        return self._slack.wait_for_message(
-            lambda m: bool(m.content.metadata) and digest in json.dumps(m.content.metadata), timeout
-        )
+        return self._slack.wait_for_message(lambda m: _is_about(m, execution_arn), timeout)
 
     def question_titled(self, title: str, timeout: float = _WAIT) -> Message:
         """Return the Slack message with a title, as soon as it is there."""
         return self._slack.wait_for_message(lambda m: bool(m.blocks) and m.blocks[0]["text"]["text"] == title, timeout)
+
+    def execution_of(self, message: Message) -> str:
+        """Return the ARN of the durable execution that a Slack message belongs to.
+
+        Raises:
+            SandboxError: If there is none.
+        """
+        name = self._approval.removesuffix(":live")
+        listed = self._lambda.list_durable_executions_by_function(FunctionName=name)["DurableExecutions"]
+        for execution in listed:
+            if _is_about(message, execution["DurableExecutionArn"]):
+                return execution["DurableExecutionArn"]
+        raise SandboxError(f"none of {len(listed)} durable executions posted the message {message.ts}")
 
     def locked(self, message: Message, timeout: float = _WAIT) -> Message:
         """Return a message as soon as its buttons are gone."""
@@ -181,3 +191,8 @@ class Gates:
     def running(self, execution_arns: Iterable[str]) -> list[bool]:
         """Return of each execution of the state machine whether it is running."""
         return [self._states.describe_execution(executionArn=a)["status"] == "RUNNING" for a in execution_arns]
+
+
+def _is_about(message: Message, execution_arn: str) -> bool:
+    metadata = message.content.metadata or {"event_payload": {}}
+    return bool(metadata["event_payload"].get("execution") == hashlib.sha256(execution_arn.encode()).hexdigest())

@@ -14,7 +14,7 @@ from sandbox.processes import end
 Json = dict[str, Any]
 Say = Callable[[str], None]
 
-VARIABLES_FILE = "sandbox.auto.tfvars.json"
+_VARIABLES_FILE = "sandbox.auto.tfvars.json"
 _PLAN_FILE = "sandbox.tfplan"
 
 # Where the provider waits although nothing is wrong: it asks again and again until AWS surely shows the new state.
@@ -49,8 +49,13 @@ class Terraform:
         Raises:
             TerraformError: If it fails.
         """
-        (self.directory / VARIABLES_FILE).write_text(json.dumps(variables, indent=2))
+        (self.directory / _VARIABLES_FILE).write_text(json.dumps(variables, indent=2))
         self._run("init", "-input=false", "-no-color")
+
+    def variables(self) -> Json:
+        """Return the variables that were set."""
+        found: Json = json.loads((self.directory / _VARIABLES_FILE).read_text())
+        return found
 
     def plan(self) -> Json:
         """Plan, keep the plan for `apply`, and return it as Terraform's JSON.
