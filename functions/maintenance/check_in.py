@@ -145,4 +145,6 @@ def _help_drain(gate: Gate, machine: Machine, seen: Seen | None) -> int:
             pass  # somebody else drains, or the gate is closed again
         except (CloudError, DrainIncompleteError) as error:
             _log.warning("drain left to the sweep: %s", error, extra={"machine": machine.name})
+        if tally.total:
+            _log.info("parked tasks resumed on the way", extra={"machine": machine.name, "resumed": tally.resumed})
     return tally.resumed

@@ -99,7 +99,7 @@ def serve(gate: Gate, event: Any) -> dict[str, Any]:
         case events.DrainNow(machine):
             answer = refresh_each(gate, [machine]).answer("drain")
         case events.Begin(scope, reason, by, until):
-            answer = begin(gate, scope, Notes(reason, by), until)
+            answer = begin(gate, scope, Notes(reason, by, until))
         case events.End(scope, reason, by):
             answer = end(gate, scope, Notes(reason, by))
         case events.ShowStatus(scope):

@@ -1,6 +1,5 @@
 """Begin and end a maintenance. The answer comes only once the gate is closed (or open) for good."""
 
-from datetime import datetime
 from typing import Any
 
 from maintenance.cloud import ConflictError, MachineGoneError
@@ -22,14 +21,13 @@ class UnconfirmedError(WorkflowGatesError):
     """What was asked for is written down, but not every gate is known to follow it yet; the sweep goes on."""
 
 
-def begin(gate: Gate, machine: Machine | None, notes: Notes, until: datetime | None) -> dict[str, Any]:
+def begin(gate: Gate, machine: Machine | None, notes: Notes) -> dict[str, Any]:
     """Begin the maintenance of one state machine, by its tag, or of all, by the override.
 
     Args:
         gate: The gate.
         machine: The state machine; None for all, whose tags stay as they are.
-        notes: Why and by whom.
-        until: When it ends by itself; None if it does not.
+        notes: Why, by whom, and until when.
 
     Returns:
         The action's answer, given once every gate is closed (one without a flag is).
@@ -41,8 +39,8 @@ def begin(gate: Gate, machine: Machine | None, notes: Notes, until: datetime | N
         CloudError: If AWS does not answer.
     """
     if machine is None:
-        return _begin_all(gate, notes, until)
-    return _begin_one(gate, machine, notes, until)
+        return _begin_all(gate, notes)
+    return _begin_one(gate, machine, notes)
 
 
 def end(gate: Gate, machine: Machine | None, notes: Notes) -> dict[str, Any]:
@@ -70,8 +68,8 @@ def end(gate: Gate, machine: Machine | None, notes: Notes) -> dict[str, Any]:
     return _end_one(gate, machine, notes)
 
 
-def _begin_one(gate: Gate, machine: Machine, notes: Notes, until: datetime | None) -> dict[str, Any]:
-    tags = {TAG: "true", UNTIL: to_text(until) if until else ""}
+def _begin_one(gate: Gate, machine: Machine, notes: Notes) -> dict[str, Any]:
+    tags = {TAG: "true", UNTIL: to_text(notes.until) if notes.until else ""}  # at once: no end of an earlier one stays
     for _ in range(gate.limits.tries):
         gate.cloud.tag(machine.arn, tags)
         refreshed = refresh(gate, machine, notes=notes)
@@ -91,7 +89,7 @@ def _end_one(gate: Gate, machine: Machine, notes: Notes) -> dict[str, Any]:
             gate.cloud.untag(machine.arn, [TAG, UNTIL])
         except MachineGoneError:
             _log.info("state machine is gone: counts as ended", extra={"machine": machine.name})
-        refreshed = refresh(gate, machine, batches=1)
+        refreshed = refresh(gate, machine, notes=Notes(), batches=1)
         if refreshed.state is not State.CLOSED or refreshed.overridden:
             _log.info("maintenance ends", extra={"machine": machine.name, "by": notes.by, "reason": notes.reason})
             return _one("end", machine, refreshed)
@@ -100,8 +98,8 @@ def _end_one(gate: Gate, machine: Machine, notes: Notes) -> dict[str, Any]:
     )
 
 
-def _begin_all(gate: Gate, notes: Notes, until: datetime | None) -> dict[str, Any]:
-    _write_override(gate, notes, until)
+def _begin_all(gate: Gate, notes: Notes) -> dict[str, Any]:
+    _write_override(gate, notes)
     _log.info("maintenance of all begins", extra={"by": notes.by, "reason": notes.reason})
     done = refresh_each(gate, map(gate.home.machine, flag_etags(gate)))
     if any(one.state is not State.CLOSED for one in done.refreshed.values()):
@@ -110,7 +108,7 @@ def _begin_all(gate: Gate, notes: Notes, until: datetime | None) -> dict[str, An
 
 
 def _end_all(gate: Gate, notes: Notes) -> dict[str, Any]:
-    _write_override(gate, None, None)
+    _write_override(gate, None)
     _log.info("maintenance of all ends", extra={"by": notes.by, "reason": notes.reason})
     closed = [
         gate.home.machine(name)
@@ -120,7 +118,7 @@ def _end_all(gate: Gate, notes: Notes) -> dict[str, Any]:
     return refresh_each(gate, closed, batches=1).answer("end")
 
 
-def _write_override(gate: Gate, notes: Notes | None, until: datetime | None) -> None:
+def _write_override(gate: Gate, notes: Notes | None) -> None:
     for _ in range(gate.limits.tries):
         seen = gate.flags.read(OVERRIDE)
         closed = closing(seen)
@@ -135,7 +133,7 @@ def _write_override(gate: Gate, notes: Notes | None, until: datetime | None) -> 
                 closed_at=since or gate.runtime.now(),
                 reason=notes.reason,
                 by=notes.by,
-                until=until,
+                until=notes.until,
             )
         try:
             gate.flags.write(OVERRIDE, seen, **changes)

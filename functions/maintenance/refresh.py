@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from maintenance.cloud import CloudError, ConflictError
@@ -9,7 +10,7 @@ from maintenance.drain import Drain, Tally, new_lease
 from maintenance.flag import Changes, Seen, State
 from maintenance.gate import Gate
 from maintenance.machines import Machine
-from maintenance.source import UNTIL, Source, read_source
+from maintenance.source import UNTIL, Source, read_source, until_of
 from shared.errors import WorkflowGatesError
 from shared.logs import logger
 
@@ -31,10 +32,17 @@ class IncompleteError(WorkflowGatesError):
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """What the one who begins a maintenance wants others to read."""
+    """What the one who begins a maintenance wants others to read.
+
+    Attributes:
+        reason: Why.
+        by: Who.
+        until: When it ends by itself; None if it does not. What counts is the tag, or the override.
+    """
 
     reason: str | None = None
     by: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,8 @@ def refresh(gate: Gate, machine: Machine, *, notes: Notes | None = None, batches
     Args:
         gate: The gate.
         machine: The state machine.
-        notes: Written into the flag if the gate is closed; None keeps what is there.
+        notes: Written into the flag if the gate is closed; None keeps what is there. They are of the state machine's
+            own maintenance: one of all leaves them alone.
         batches: How many batches to drain at most before handing over; None for as many as time allows.
 
     Raises:
@@ -117,8 +126,8 @@ class Round:
         if self.failed:
             shown = "; ".join(f"{name}: {why}" for name, why in sorted(self.failed.items())[:_SHOWN])
             raise IncompleteError(
-                f"{action}: {len(self.failed)} of {len(self.failed) + len(self.refreshed)} gates are not confirmed "
-                f"(the next sweep tries again): {shown}"
+                f"{action}: {len(self.failed)} of {len(self.failed.keys() | self.refreshed.keys())} gates are not "
+                f"confirmed (the next sweep tries again): {shown}"
             )
         return {
             "action": action,
@@ -182,20 +191,15 @@ class _Attempt:
 
     def _closed(self, seen: Seen, source: Source) -> Changes:
         closed_before = seen.flag.state is State.CLOSED and not seen.missing
-        notes = self.notes
-        if notes is None:
-            if source.override is not None:
-                notes = Notes(source.override.reason, source.override.by)
-            elif closed_before and seen.flag.reason != INIT:
-                notes = Notes(seen.flag.reason, seen.flag.by)
-            else:
-                notes = Notes()
+        notes = self.notes or Notes()
+        if self.notes is None and closed_before and seen.flag.reason != INIT:
+            notes = Notes(seen.flag.reason, seen.flag.by, seen.flag.until)
         return Changes(
             state=State.CLOSED,
             closed_at=(seen.flag.closed_at if closed_before else None) or self.gate.runtime.now(),
             reason=notes.reason,
             by=notes.by,
-            until=source.until,
+            until=notes.until if source.tags is None else until_of(source.tags),
             lease=None,
         )
 

@@ -41,11 +41,6 @@ class Source:
         return self.override is not None or tag_is_on(self.tags or {})
 
     @property
-    def until(self) -> datetime | None:
-        """When the maintenance is to end by itself."""
-        return self.override.until if self.override is not None else until_of(self.tags or {})
-
-    @property
     def leftover_until(self) -> bool:
         """Whether an ended maintenance left its end behind: the next one would end with it."""
         return not self.on and UNTIL in (self.tags or {})

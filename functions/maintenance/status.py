@@ -17,6 +17,8 @@ MISSING = "missing"
 def status(gate: Gate, machine: Machine | None = None) -> dict[str, Any]:
     """Return the state of one gate, or of all that are known by a flag, a parked task or a tag.
 
+    `reason`, `by` and `until` of a gate are those of its own maintenance; `override` has those of a maintenance of all.
+
     Args:
         gate: The gate.
         machine: The state machine; None for all.

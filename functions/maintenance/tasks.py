@@ -103,10 +103,10 @@ class Tasks:
         """Keep a task that nobody can resume, out of the way of the others (D5)."""
         self._cloud.put_object(self._keys.quarantine(name) + key.rpartition("/")[2], body)
 
-    def _listing(self, folder: str, page: int) -> Iterator[ListedObject]:
-        after = None
+    def _listing(self, folder: str, first: int) -> Iterator[ListedObject]:
+        page = self._cloud.list_folder(folder, min(first, _PAGE))
         while True:
-            listed = self._cloud.list_folder(folder, min(page, _PAGE), after)
-            yield from (one for one in listed.objects if self._keys.is_task(one.key))
-            if (after := listed.after) is None:
+            yield from (listed for listed in page.objects if self._keys.is_task(listed.key))
+            if page.after is None:
                 return
+            page = self._cloud.list_folder(folder, _PAGE, page.after)

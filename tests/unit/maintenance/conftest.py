@@ -53,6 +53,13 @@ class LocalAws(Aws):
         self.issued: list[str] = []
         self.invoked: list[dict[str, Any]] = []
 
+    def create_machine(self, name: str) -> None:
+        self._states.create_state_machine(
+            name=name,
+            definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
+            roleArn="arn:aws:iam::123456789012:role/states",
+        )
+
     def issue(self) -> str:
         token = secrets.token_urlsafe(528)  # 704 characters, about as long as those of AWS
         self.issued.append(token)
@@ -93,6 +100,9 @@ class MemoryAws(LocalAws):
         super().forget()
         self.objects: dict[str, StoredObject] = {}
         self.machine_tags: dict[str, dict[str, str]] = {}
+
+    def create_machine(self, name: str) -> None:
+        pass
 
     def get_object(self, key: str) -> StoredObject | None:
         return self.objects.get(key)
@@ -281,11 +291,7 @@ class World:
 
     def machine(self, *names: str) -> None:
         for name in names:
-            self.aws._states.create_state_machine(
-                name=name,
-                definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
-                roleArn="arn:aws:iam::123456789012:role/states",
-            )
+            self.aws.create_machine(name)
 
     def tag(self, name: str = "Order", value: str = "true", **more: str) -> None:
         self.aws.tag(self.arn(name), {"Maintenance": value, **more})

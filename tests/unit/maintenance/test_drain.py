@@ -156,6 +156,16 @@ def test_more_foreign_objects_than_a_batch_hide_no_task(tagged: World) -> None:
     assert tagged.outputs(tokens) == ["resumed"] * 3
 
 
+def test_a_folder_of_foreign_objects_costs_few_listings(memory_world: World) -> None:
+    memory_world.put_flag("open")
+    for number in range(1500):
+        memory_world.put(f"maintenance/Order/0-{number}", "{}")
+
+    memory_world.tag_event()
+
+    assert memory_world.watched.calls.count("list_folder") == 3
+
+
 def test_a_drain_stops_when_the_gate_closes_again(tagged: World) -> None:
     tagged.limits = Limits(batch=2)
     tokens = tagged.park(6)

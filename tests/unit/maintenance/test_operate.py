@@ -1,7 +1,6 @@
 from typing import Any
 
 import pytest
-from botocore.stub import Stubber
 
 from maintenance.cloud import CloudError, ConflictError, MachineGoneError
 from maintenance.gate import Limits
@@ -10,6 +9,11 @@ from maintenance.refresh import IncompleteError
 from tests.unit.maintenance.conftest import World
 
 UNTIL = "2030-01-01T06:00:00.000Z"
+
+
+@pytest.fixture
+def world(memory_world: World) -> World:
+    return memory_world
 
 
 def notes(world: World, name: str = "Order") -> dict[str, Any]:
@@ -76,10 +80,12 @@ def test_begin_again_replaces_notes_and_end(world: World) -> None:
 
 
 def test_begin_of_a_state_machine_that_does_not_exist_fails(world: World) -> None:
-    with Stubber(world.aws._states) as aws:
-        aws.add_client_error("tag_resource", "ResourceNotFound", "Resource not found: 'Ordre'")
-        with pytest.raises(MachineGoneError, match=r"states:TagResource failed with ResourceNotFound: .*'Ordre'"):
-            world.act("begin", "Ordre")
+    world.disturb("tag", MachineGoneError("states:TagResource", "ResourceNotFound", "Resource not found: 'Ordre'"))
+
+    with pytest.raises(MachineGoneError, match=r"states:TagResource failed with ResourceNotFound: .*'Ordre'"):
+        world.act("begin", "Ordre")
+
+    assert world.flag("Ordre") is None
 
 
 def test_begin_repeats_when_an_end_takes_its_tag_away(world: World) -> None:
@@ -126,10 +132,9 @@ def test_end_that_cannot_win_says_so(tagged: World) -> None:
 def test_end_of_a_deleted_state_machine_resumes_its_tasks(tagged: World) -> None:
     (token,) = tagged.park(1)
 
-    with Stubber(tagged.aws._states) as aws:
-        aws.add_client_error("untag_resource", "ResourceNotFound")
-        aws.add_client_error("list_tags_for_resource", "ResourceNotFound")
-        tagged.act("end", "Order")
+    tagged.untag()
+    tagged.disturb("untag", MachineGoneError("states:UntagResource", "ResourceNotFound"))
+    tagged.act("end", "Order")
 
     assert tagged.outputs([token]) == ["resumed"]
 
@@ -144,7 +149,7 @@ def test_a_maintenance_of_all_closes_every_gate_and_leaves_the_tags(world: World
     answer = world.act("begin", scope="all", reason="region move", by="alice", until=UNTIL)
 
     assert answer == {"action": "begin", "machines": {"Billing": "closed", "Order": "closed"}, "resumed_tokens": 0}
-    assert notes(world) == {"state": "closed", "reason": "region move", "by": "alice", "until": UNTIL}
+    assert notes(world, "~all") == {"state": "closed", "reason": "region move", "by": "alice", "until": UNTIL}
     assert (world.tags("Order"), world.tags("Billing")) == ({}, {"Maintenance": "true"})
     order, billing = world.park(1, "Order") + world.park(1, "Billing")
 
@@ -152,6 +157,27 @@ def test_a_maintenance_of_all_closes_every_gate_and_leaves_the_tags(world: World
 
     assert answer == {"action": "end", "machines": {"Billing": "closed", "Order": "open"}, "resumed_tokens": 1}
     assert world.outputs([order, billing]) == ["resumed", None]
+
+
+def test_a_maintenance_of_all_leaves_the_notes_of_a_machines_own(world: World) -> None:
+    world.act("begin", "Order", reason="database upgrade", by="bob", until=UNTIL)
+    own = notes(world)
+
+    world.act("begin", scope="all", reason="region move", by="alice")
+    world.act("sweep")
+    assert notes(world) == own
+
+    world.act("end", scope="all")
+    assert notes(world) == own
+
+
+def test_ending_a_machines_own_maintenance_under_one_of_all_removes_its_notes(world: World) -> None:
+    world.act("begin", "Order", reason="database upgrade", by="bob", until=UNTIL)
+    world.act("begin", scope="all")
+
+    world.act("end", "Order")
+
+    assert notes(world) == {"state": "closed", "reason": None, "by": None, "until": None}
 
 
 def test_a_maintenance_of_all_holds_machines_that_check_in_for_the_first_time(world: World) -> None:

@@ -1,6 +1,13 @@
 from uuid import uuid4
 
+import pytest
+
 from tests.unit.maintenance.conftest import World
+
+
+@pytest.fixture
+def world(memory_world: World) -> World:
+    return memory_world
 
 
 def test_status_shows_every_known_gate_and_what_waits_behind_it(world: World) -> None:

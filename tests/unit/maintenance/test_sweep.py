@@ -8,6 +8,11 @@ from maintenance.refresh import IncompleteError
 from tests.unit.maintenance.conftest import World
 
 
+@pytest.fixture
+def world(memory_world: World) -> World:
+    return memory_world
+
+
 def test_the_sweep_alone_begins_and_ends_a_maintenance(world: World) -> None:
     world.check_in()
     world.tag()
