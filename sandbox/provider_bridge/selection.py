@@ -32,6 +32,13 @@ class Selection:
     description: str
     environment: dict[str, str]
 
+    def isolated(self) -> dict[str, str]:
+        """Returns all environment variables for a Terraform that no setting or credential of the user reaches."""
+        others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+        nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        alone = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "us-east-2", "CHECKPOINT_DISABLE": "1"}
+        return others | nothing | alone | self.environment
+
 
 def select(directory: Path = DEFAULT_DIRECTORY) -> Selection:
     """Installs the newest provider that the modules accept, if `terraform init` can get one; else makes the bridge.
@@ -48,7 +55,8 @@ def select(directory: Path = DEFAULT_DIRECTORY) -> Selection:
     providers = directory / ".terraform" / "providers"
     initialised = _terraform(directory, "init", "-backend=false", "-input=false") is not None
     if not initialised or mirror.is_bridge(providers):
-        shutil.rmtree(directory)  # or the next look would find the bridge again
+        shutil.rmtree(directory / ".terraform", ignore_errors=True)  # or the next look would find the bridge again
+        (directory / ".terraform.lock.hcl").unlink(missing_ok=True)
         return Selection(mirror.NOTICE, mirror.environment())
     installed = json.loads(_terraform(directory, "version", "-json") or "{}")["provider_selections"]
     configuration = directory / "terraform.rc"

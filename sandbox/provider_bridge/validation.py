@@ -56,7 +56,7 @@ def validate(selection: Selection, repository: Path = REPOSITORY) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="validate-") as temporary, ThreadPoolExecutor(os.cpu_count()) as executor:
         scratch = Path(temporary, "repository")
         copy(scratch, repository)
-        environment = {**os.environ, **selection.environment, "AWS_REGION": "us-east-2"}
+        environment = selection.isolated()
         results = executor.map(lambda folder: _validate(scratch, folder, environment), folders(repository))
         return [finding for findings in results for finding in findings]
 

@@ -170,12 +170,7 @@ class Planner:
 
     def __init__(self, directory: Path, provider: Selection) -> None:
         self._directory = directory
-        self._environment = {
-            **provider.environment,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_REGION": REGION,
-            "CHECKPOINT_DISABLE": "1",
-        }
+        self._environment = provider.isolated()
         self._ready: dict[str, tftest.TerraformTest] = {}
 
     def add(self, folder: str, text: str) -> None:
@@ -222,8 +217,8 @@ class Planner:
         has_provider = any('provider "aws"' in file.read_text("utf-8") for file in (scratch / folder).glob("*.tf"))
         offline = "offline_override.tf" if has_provider else "offline.tf"
         (scratch / folder / offline).write_text(OFFLINE)
-        terraform = tftest.TerraformTest(str(scratch / folder), env=self._environment)
-        terraform.env = {k: v for k, v in terraform.env.items() if not k.startswith("AWS_") or k in self._environment}
+        terraform = tftest.TerraformTest(str(scratch / folder))
+        terraform.env = self._environment
         terraform.init()
         return terraform
 

@@ -58,7 +58,24 @@ def test_without_a_provider_the_bridge_is_used_and_says_so(terraform: Callable[[
 def test_the_bridge_is_never_taken_for_a_real_provider(terraform: Callable[[str], None], tmp_path: Path) -> None:
     terraform(provide(300))  # the user's Terraform is set up to use the bridge
     assert selection.select(tmp_path / "provider").description == mirror.NOTICE
-    assert not (tmp_path / "provider").exists()
+    assert not (tmp_path / "provider" / ".terraform").exists()
+
+
+def test_nothing_of_the_user_reaches_an_isolated_terraform(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "AWS_PROFILE",
+        "AWS_SECRET_ACCESS_KEY",
+        "TF_CLI_ARGS_plan",
+        "TF_DATA_DIR",
+        "TF_VAR_name",
+        "TF_WORKSPACE",
+    ):
+        monkeypatch.setenv(name, "of the user")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", "of the user")
+    isolated = selection.Selection("", {"TF_CLI_CONFIG_FILE": "bridge.rc"}).isolated()
+    assert "of the user" not in isolated.values()
+    assert isolated["TF_CLI_CONFIG_FILE"] == "bridge.rc"
+    assert isolated["PATH"] == os.environ["PATH"]
 
 
 @pytest.mark.usefixtures("terraform")
