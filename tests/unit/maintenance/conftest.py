@@ -124,13 +124,15 @@ class MemoryAws(LocalAws):
         self.objects.pop(key, None)
 
     def list_folder(self, folder: str, limit: int, after: str | None = None) -> Page:
-        inside = (key for key in self.objects if key.startswith(folder))
-        cut = {folder + (rest := key.removeprefix(folder))[: rest.find("/") + 1 or None] for key in inside}
-        names = [name for name in sorted(cut) if after is None or name > after]
+        # Every key is cut behind the first slash below the folder; what was cut, or ends there, is a folder.
+        inside = [key.removeprefix(folder) for key in self.objects if key.startswith(folder)]
+        names = sorted({folder + rest[: rest.find("/") + 1 or None] for rest in inside})
+        names = [name for name in names if after is None or name > after]
         shown = names[:limit]
+        folders = [name for name in shown if name.endswith("/") and name != folder]
         return Page(
-            [ListedObject(key, self.objects[key].etag, _LONG_AGO) for key in shown if key in self.objects],
-            [name for name in shown if name not in self.objects],
+            [ListedObject(key, self.objects[key].etag, _LONG_AGO) for key in shown if key not in folders],
+            folders,
             shown[-1] if len(names) > limit else None,
         )
 

@@ -14,6 +14,11 @@ from tests.unit.maintenance.conftest import World
 THROTTLED = CloudError("states:SendTaskSuccess", "ThrottlingException")
 
 
+@pytest.fixture
+def world(memory_world: World) -> World:
+    return memory_world
+
+
 def end(world: World, name: str = "Order") -> dict[str, Any]:
     world.untag(name)
     return world.tag_event(name)
@@ -29,14 +34,14 @@ def test_parked_tasks_are_resumed_in_order_of_arrival(tagged: World) -> None:
     assert tagged.below("") == ["maintenance/~flags/Order.json"]
 
 
-def test_all_of_1200_parked_tasks_are_resumed_in_order(memory_world: World) -> None:
-    memory_world.tag()
-    tokens = memory_world.park(1200)
+def test_all_of_1200_parked_tasks_are_resumed_in_order(world: World) -> None:
+    world.tag()
+    tokens = world.park(1200)
 
-    assert end(memory_world)["resumed_tokens"] == 1200
+    assert end(world)["resumed_tokens"] == 1200
 
-    assert list(memory_world.aws.outputs) == tokens
-    assert memory_world.parked() == []
+    assert list(world.aws.outputs) == tokens
+    assert world.parked() == []
 
 
 @pytest.mark.parametrize("prefix", ["", "maintenance", "maintenance/"])
@@ -156,14 +161,14 @@ def test_more_foreign_objects_than_a_batch_hide_no_task(tagged: World) -> None:
     assert tagged.outputs(tokens) == ["resumed"] * 3
 
 
-def test_a_folder_of_foreign_objects_costs_few_listings(memory_world: World) -> None:
-    memory_world.put_flag("open")
+def test_a_folder_of_foreign_objects_costs_few_listings(world: World) -> None:
+    world.put_flag("open")
     for number in range(1500):
-        memory_world.put(f"maintenance/Order/0-{number}", "{}")
+        world.put(f"maintenance/Order/0-{number}", "{}")
 
-    memory_world.tag_event()
+    world.tag_event()
 
-    assert memory_world.watched.calls.count("list_folder") == 3
+    assert world.watched.calls.count("list_folder") == 3
 
 
 def test_a_drain_stops_when_the_gate_closes_again(tagged: World) -> None:
