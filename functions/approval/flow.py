@@ -37,7 +37,7 @@ from shared import claims
 from shared.button import Button, ButtonTooLongError, Choice
 from shared.click import Click
 from shared.errors import WorkflowGatesError
-from shared.message import RequestMessage, outcome_text
+from shared.message import RequestMessage, decision_text
 from shared.secrets import SecretError
 from shared.slack import SlackRateLimitedError, SlackRefusedError, SlackUnavailableError
 
@@ -151,6 +151,7 @@ class Flow:
         def button(choice: Choice, team: str) -> Button:
             return Button(
                 choice=choice,
+                execution_arn=self._execution_arn,
                 callback_ids=(callback_id,),
                 approvers=asked.approvers,
                 requester=asked.requester,
@@ -226,10 +227,9 @@ class Flow:
 
     def _close(self, message: RequestMessage, decision: Decision, places: Sequence[tuple[str, str]]) -> None:
         """Take the buttons off the message; failing to changes nothing about the decision."""
-        voter = decision.decided_by[-1].id if decision.decided_by else None
-        outcome = outcome_text(decision.outcome, voter, decision.decided_at)
+        outcome = decision_text(decision.as_json())
         # Without `metadata` in the call the message keeps its own.
-        content = {"text": message.text(), "blocks": message.locked_blocks(outcome)}
+        content = {"text": message.text(), "blocks": message.locked_blocks(outcome, decision.reason)}
 
         def close(step: StepContext) -> None:
             for channel, ts in places:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from shared.button import Choice
+from shared.button import CHOICES, Choice
 from shared.errors import WorkflowGatesError
 
 _VERSION = 1
@@ -65,7 +65,7 @@ class Click:
         """
         try:
             data = json.loads(result or "")
-            understood = data["v"] == _VERSION and data["decision"] in ("approve", "reject")
+            understood = data["v"] == _VERSION and data["decision"] in CHOICES
             click = cls(
                 choice=data["decision"],
                 user_id=data["user"]["id"],

@@ -17,6 +17,7 @@ from slack_sdk.models.blocks import (
     MarkdownTextObject,
     PlainTextObject,
     SectionBlock,
+    TextObject,
 )
 
 from shared.button import Button
@@ -36,6 +37,8 @@ _OUTCOMES = {
     "rejected": "❌ Rejected",
     "timed_out": "⌛ Expired without a decision",
     "cancelled": "🚫 Cancelled",
+    "stopped": "🚫 Cancelled: the approval was stopped",
+    "undelivered": "⌛ Expired: Slack did not confirm this message in time",
     "failed": "⚠️ Stopped before a decision took effect; the buttons no longer work",
     "closed": "🔒 Already decided or expired",
 }
@@ -84,13 +87,14 @@ class RequestMessage:
         )
         return _as_json([*self._content(), buttons])
 
-    def locked_blocks(self, outcome: str) -> list[dict[str, Any]]:
+    def locked_blocks(self, outcome: str, reason: str | None = None) -> list[dict[str, Any]]:
         """Return the blocks of the message once it is over: the same content, the outcome, no buttons.
 
         Args:
             outcome: A text of `outcome_text`.
+            reason: Why, if a person said so.
         """
-        return locked(_as_json(self._content()), outcome)
+        return locked(_as_json(self._content()), outcome, reason)
 
     def _content(self) -> list[Block]:
         blocks: list[Block] = [HeaderBlock(text=PlainTextObject(text=truncated(self.title, MAX_HEADER_LENGTH)))]
@@ -108,30 +112,45 @@ class RequestMessage:
         return blocks
 
 
-def locked(blocks: Sequence[Mapping[str, Any]], outcome: str) -> list[dict[str, Any]]:
+def locked(blocks: Sequence[Mapping[str, Any]], outcome: str, reason: str | None = None) -> list[dict[str, Any]]:
     """Return a message's blocks without buttons and with the outcome at the end.
 
     Args:
         blocks: The blocks as sent, or as Slack returns them with a click.
         outcome: A text of `outcome_text`.
+        reason: Why, if a person said so.
     """
     kept = [dict(b) for b in blocks if b.get("block_id") not in (ACTIONS_BLOCK_ID, OUTCOME_BLOCK_ID)]
-    ending = ContextBlock(block_id=OUTCOME_BLOCK_ID, elements=[MarkdownTextObject(text=outcome)])
-    return [*kept, *_as_json([ending])]
+    elements: list[TextObject] = [MarkdownTextObject(text=outcome)]
+    if reason:
+        elements.append(PlainTextObject(text=truncated(reason, MAX_FIELD_LENGTH)))
+    return [*kept, *_as_json([ContextBlock(block_id=OUTCOME_BLOCK_ID, elements=elements)])]
 
 
-def outcome_text(decision: str, user: str | None = None, at: datetime | None = None) -> str:
+def decision_text(decision: Mapping[str, Any]) -> str:
+    """Return one line that says how a request ended (mrkdwn), from its decision as callers get it."""
+    voters = [voter["id"] for voter in decision["decided_by"]]
+    at = datetime.fromisoformat(decision["decided_at"])
+    return outcome_text(decision["decision"], voters, at, by_timeout=bool(decision.get("timed_out")))
+
+
+def outcome_text(
+    decision: str, users: Sequence[str] = (), at: datetime | None = None, *, by_timeout: bool = False
+) -> str:
     """Return one line that says how a request ended (mrkdwn).
 
     Args:
-        decision: `approved`, `rejected`, `timed_out`, `cancelled`; `failed` where the execution died; `closed` where
-            only that much is known.
-        user: Slack user id of who decided, if somebody did.
+        decision: `approved`, `rejected`, `timed_out`, `cancelled`, `undelivered`; `stopped` or `failed` where the
+            execution died; `closed` where only that much is known.
+        users: Slack user ids of who decided.
         at: When (aware).
+        by_timeout: Whether nobody decided, and the request wanted this when its time ran out.
     """
     parts = [f"*{_OUTCOMES[decision]}*"]
-    if user:
-        parts.append(f"by <@{user}>")
+    if by_timeout:
+        parts.append("because the time ran out")
+    if users:
+        parts.append(f"by {', '.join(f'<@{user}>' for user in users)}")
     if at:
         parts.append(localized(at))
     return " ".join(parts)

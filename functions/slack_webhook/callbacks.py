@@ -7,20 +7,14 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from shared import logs
+from slack_webhook.aws import CALL_AND_NOTE
 from slack_webhook.deadline import Deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
-
-_CONNECT_TIMEOUT = 0.6
-_READ_TIMEOUT = 1.0
-# Seconds that one more attempt may take while a private note still fits.
-_ATTEMPT = _CONNECT_TIMEOUT + _READ_TIMEOUT + 0.6
 
 # Already completed, expired, or its execution is over or gone:
 # https://docs.aws.amazon.com/lambda/latest/api/API_SendDurableExecutionCallbackSuccess.html
@@ -40,12 +34,14 @@ class Outcome(Enum):
 
 
 class Callbacks:
-    """The callbacks of the approval function; the client is made here, at initialisation."""
+    """The callbacks of the approval function.
 
-    def __init__(self) -> None:
-        # No retries by botocore: it would hide that an earlier attempt may have taken effect.
-        config = Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT, retries={"total_max_attempts": 1})
-        self._client: LambdaClient = boto3.client("lambda", config=config)
+    Args:
+        client: A client that gives up early and never tries again by itself.
+    """
+
+    def __init__(self, client: "LambdaClient") -> None:
+        self._client = client
 
     def complete_first_open(self, callback_ids: Sequence[str], result: bytes, deadline: Deadline) -> Outcome:
         """Complete the first callback that is still open, and no other.
@@ -60,10 +56,10 @@ class Callbacks:
             it; `UNKNOWN` if it may have done it.
         """
         for position, callback_id in enumerate(callback_ids):
-            if position and deadline.remaining() < _ATTEMPT:
+            if position and deadline.remaining() < CALL_AND_NOTE:
                 return Outcome.NOT_COUNTED
             outcome = self._complete(callback_id, result)
-            if outcome is Outcome.UNKNOWN and deadline.remaining() > _ATTEMPT:
+            if outcome is Outcome.UNKNOWN and deadline.remaining() > CALL_AND_NOTE:
                 # The usual cause is a kept connection that died while the function was frozen. If the second attempt
                 # does not succeed, nobody can tell whether the first one did: "closed" may then be our own doing, and
                 # the next callback must not be taken, or the vote might count twice.

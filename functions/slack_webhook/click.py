@@ -1,4 +1,4 @@
-"""A click on Approve or Reject: authorise, count, tell."""
+"""A click on a button: authorise, count, tell."""
 
 from datetime import datetime
 
@@ -10,12 +10,18 @@ from slack_webhook import feedback
 from slack_webhook.authorisation import refusal
 from slack_webhook.callbacks import Callbacks, Outcome
 from slack_webhook.deadline import Deadline
+from slack_webhook.executions import Ending, Execution, Executions
 from slack_webhook.interaction import ButtonClick
 
-_DECISIONS = {"approve": "approved", "reject": "rejected"}
+_DECISIONS = {"approve": "approved", "reject": "rejected", "cancel": "cancelled"}
 
 _UNREADABLE = "This button comes from another version of the approval gate and does not work. Nothing was changed."
+_LATE = "This click changed nothing: the request is over. "
 _CLOSED = "This click changed nothing: the request is already decided, or it has expired."
+_OVERTAKEN = (
+    "Your click was not counted: somebody else voted at the same moment, or the time has just run out. "
+    "If this message still has its buttons in a few seconds, please click again."
+)
 _NOT_COUNTED = (
     "Your click did not work: AWS did not accept it, and nothing was decided. Please try again in a moment; "
     "if it fails again, tell those who run the approval gate."
@@ -28,12 +34,13 @@ _UNKNOWN = (
 _log = logs.logger(__name__)
 
 
-def handle(click: ButtonClick, callbacks: Callbacks, now: datetime, deadline: Deadline) -> None:
+def handle(click: ButtonClick, callbacks: Callbacks, executions: Executions, now: datetime, deadline: Deadline) -> None:
     """Count a click if the person may decide, and tell people what became of it.
 
     Args:
         click: What Slack sent, its signature verified.
         callbacks: The approval function's callbacks.
+        executions: The approval function's executions.
         now: The time of the decision (aware, UTC).
         deadline: When Slack stops waiting.
     """
@@ -56,7 +63,10 @@ def handle(click: ButtonClick, callbacks: Callbacks, now: datetime, deadline: De
         return
     outcome = callbacks.complete_first_open(button.callback_ids, _result(button, click, now), deadline)
     _log.info("click handled", extra={**facts, "choice": button.choice, "outcome": outcome.value})
-    _tell(button, click, outcome, now, deadline)
+    if outcome is Outcome.CLOSED:
+        _tell_late(click, executions.find(button.execution_arn, deadline), deadline)
+    else:
+        _tell(button, click, outcome, now, deadline)
 
 
 def _result(button: Button, click: ButtonClick, now: datetime) -> bytes:
@@ -76,17 +86,26 @@ def _result(button: Button, click: ButtonClick, now: datetime) -> bytes:
 def _tell(button: Button, click: ButtonClick, outcome: Outcome, now: datetime, deadline: Deadline) -> None:
     if outcome is Outcome.COUNTED:
         # The same rendering that the durable function writes a moment later.
-        _lock(click, outcome_text(_DECISIONS[button.choice], click.person.id, now), deadline)
-    elif outcome is Outcome.CLOSED:
-        feedback.note(click.response_url, _CLOSED, deadline)
-        _lock(click, outcome_text("closed"), deadline)
+        _lock(click, Ending(text=outcome_text(_DECISIONS[button.choice], [click.person.id], now)), deadline)
     elif outcome is Outcome.NOT_COUNTED:
         feedback.note(click.response_url, _NOT_COUNTED, deadline)
     else:
         feedback.note(click.response_url, _UNKNOWN, deadline)
 
 
-def _lock(click: ButtonClick, outcome: str, deadline: Deadline) -> None:
-    # Without buttons there is nothing to remove, and the outcome that stands there says more than ours.
+def _tell_late(click: ButtonClick, execution: Execution | None, deadline: Deadline) -> None:
+    """Tell who clicked too late the truth, and repair the copy of the message that was clicked."""
+    if execution is None:
+        feedback.note(click.response_url, _CLOSED, deadline)
+    elif execution.alive:
+        feedback.note(click.response_url, _OVERTAKEN, deadline)
+    else:
+        ending = execution.ending()
+        feedback.note(click.response_url, _LATE + ending.text, deadline)
+        _lock(click, ending, deadline)
+
+
+def _lock(click: ButtonClick, ending: Ending, deadline: Deadline) -> None:
+    # Without buttons there is nothing to remove.
     if any(block.get("block_id") == ACTIONS_BLOCK_ID for block in click.blocks):
-        feedback.replace(click.response_url, click.text, locked(click.blocks, outcome), deadline)
+        feedback.replace(click.response_url, click.text, locked(click.blocks, ending.text, ending.reason), deadline)

@@ -24,7 +24,7 @@ CLICK = Click(
 @given(
     st.builds(
         Click,
-        choice=st.sampled_from(["approve", "reject"]),
+        choice=st.sampled_from(["approve", "reject", "cancel"]),
         user_id=st.text(),
         user_team=st.text(),
         user_name=st.text(),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from shared.button import Button, ButtonTooLongError
 from shared.message import (
     RequestMessage,
+    decision_text,
     escaped,
     localized,
     locked,
@@ -23,8 +24,11 @@ from shared.message import (
 
 SNAPSHOTS = Path(__file__).parents[2] / "fixtures" / "slack" / "messages"
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+FUNCTION = "arn:aws:lambda:us-east-2:123456789012:function:orders-approval:2"
+EXECUTION = f"{FUNCTION}/durable-execution/order-123/9f7d84c9-ea3d-3ffc-b3e5-5ec51c34ffc9"
 APPROVE = Button(
     choice="approve",
+    execution_arn=EXECUTION,
     callback_ids=("Y2FsbGJhY2s",),
     approvers=("U0123ABCD",),
     requester="U0456EFGH",
@@ -67,10 +71,10 @@ def test_an_open_message_looks_like_its_snapshot(name: str, message: RequestMess
 @pytest.mark.parametrize(
     ("name", "outcome"),
     [
-        ("locked_approved", outcome_text("approved", "U0123ABCD", AT)),
-        ("locked_rejected", outcome_text("rejected", "U0123ABCD", AT)),
+        ("locked_approved", outcome_text("approved", ["U0123ABCD"], AT)),
+        ("locked_rejected", outcome_text("rejected", ["U0123ABCD"], AT)),
         ("locked_timed_out", outcome_text("timed_out", at=AT)),
-        ("locked_cancelled", outcome_text("cancelled", "U0456EFGH", AT)),
+        ("locked_cancelled", outcome_text("cancelled", ["U0456EFGH"], AT)),
         ("locked_failed", outcome_text("failed")),
         ("locked_closed", outcome_text("closed")),
     ],
@@ -80,9 +84,42 @@ def test_a_locked_message_looks_like_its_snapshot(name: str, outcome: str) -> No
 
 
 def test_a_message_is_locked_the_same_way_from_what_slack_sends_with_a_click() -> None:
-    outcome = outcome_text("approved", "U0123ABCD", AT)
+    outcome = outcome_text("approved", ["U0123ABCD"], AT)
 
     assert locked(FULL.open_blocks(APPROVE, REJECT), outcome) == FULL.locked_blocks(outcome)
+
+
+def test_a_reason_is_shown_as_plain_text_and_cut() -> None:
+    outcome, reason = FULL.locked_blocks("*Rejected*", "<!channel> " + "x" * 3000)[-1]["elements"]
+
+    assert outcome["text"] == "*Rejected*"
+    assert reason["type"] == "plain_text"
+    assert reason["text"].startswith("<!channel> xxx")
+    assert len(reason["text"]) == 2000
+
+
+@pytest.mark.parametrize(
+    ("decision", "expected"),
+    [
+        (
+            {"decision": "approved", "decided_by": [{"id": "U1"}, {"id": "U2"}]},
+            outcome_text("approved", ["U1", "U2"], AT),
+        ),
+        ({"decision": "rejected", "decided_by": [{"id": "U1"}]}, outcome_text("rejected", ["U1"], AT)),
+        ({"decision": "timed_out", "decided_by": []}, outcome_text("timed_out", at=AT)),
+        ({"decision": "undelivered", "decided_by": []}, outcome_text("undelivered", at=AT)),
+        (
+            {"decision": "approved", "decided_by": [], "timed_out": True},
+            f"*✅ Approved* because the time ran out {localized(AT)}",
+        ),
+    ],
+)
+def test_a_decision_reads_the_same_wherever_it_is_told(decision: dict[str, Any], expected: str) -> None:
+    assert decision_text({**decision, "decided_at": "2026-11-24T12:00:00.000Z"}) == expected
+
+
+def test_all_who_decided_are_named() -> None:
+    assert "by <@U1>, <@U2>" in outcome_text("approved", ["U1", "U2"], AT)
 
 
 def test_locking_again_replaces_the_outcome() -> None:

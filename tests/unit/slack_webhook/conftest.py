@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +30,7 @@ REGION: Final = "us-east-2"
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 BOT_TOKEN = "xoxb-2625160776-7377717242018-abcdefghijklmnop"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:orders-approval"
+EXECUTION = f"{FUNCTION_ARN}:2/durable-execution/order-123/9f7d84c9-ea3d-3ffc-b3e5-5ec51c34ffc9"
 BUCKET = "orders-gates"
 TASK_TOKEN = "AAAAKgAAAAIAAAAAAAAAATaskTokenThatNobodyMaySee=="
 APPROVER, REQUESTER, STRANGER = "U0123ABCD", "U0456EFGH", "U0NOBODY1"
@@ -156,6 +157,7 @@ class FakeAws:
         self.results: list[tuple[str, dict[str, Any]]] = []
         self.executions: dict[str, dict[str, Any]] = {}
         self.history: dict[str, list[dict[str, Any]]] = {}
+        self.executed(EXECUTION, "RUNNING", {"request": {"title": "Deploy v1?"}, "task_token": TASK_TOKEN}, [])
         self.tasks: dict[str, bool] = {TASK_TOKEN: True}
         self.failures: list[dict[str, str]] = []
         self.page_size = 1000
@@ -201,6 +203,23 @@ class FakeAws:
         self.tasks[token] = False
         self.failures.append({k: v for k, v in call.json.items() if k != "taskToken"})
         return Reply(200, {})
+
+    def completions(self) -> list[Call]:
+        """Return the calls that wanted to complete a callback."""
+        return [call for call in self.server.calls if call.path.startswith(self.CALLBACKS)]
+
+    def decided(self, decision: str, users: Sequence[str] = (), **further: Any) -> dict[str, Any]:
+        """Let the request be over, and every callback closed; return the decision as the execution returns it."""
+        result = {
+            "decision": decision,
+            "decided_by": [{"id": user, "name": "ada", "at": "2026-11-25T14:08:22.000Z"} for user in users],
+            "reason": None,
+            "decided_at": "2026-11-25T14:08:22.000Z",
+            **further,
+        }
+        self.open = dict.fromkeys(self.open, False)
+        self.executions[EXECUTION] |= {"Status": "SUCCEEDED", "Result": json.dumps(result)}
+        return result
 
     def executed(self, arn: str, status: str, payload: Any, history: list[dict[str, Any]]) -> None:
         """Put an execution there, in the shape of GetDurableExecution and GetDurableExecutionHistory."""
@@ -396,6 +415,7 @@ class Clicker:
             payload["user"]["id"] = user
         fields: dict[str, Any] = {
             "choice": "approve",
+            "execution_arn": EXECUTION,
             "callback_ids": (callback_id(1),),
             "approvers": (APPROVER,),
             "requester": REQUESTER,

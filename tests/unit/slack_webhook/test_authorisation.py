@@ -10,6 +10,7 @@ from slack_webhook.interaction import Person
 def button(**changes: Any) -> Button:
     fields: dict[str, Any] = {
         "choice": "approve",
+        "execution_arn": "x",
         "callback_ids": ("id",),
         "approvers": ("U1", "U2"),
         "requester": "U2",

@@ -10,10 +10,12 @@ from botocore.exceptions import ParamValidationError
 
 from shared.click import Click
 from shared.message import OUTCOME_BLOCK_ID, locked, outcome_text
-from slack_webhook import callbacks, deadline, endpoint, feedback
+from slack_webhook import aws as aws_client
+from slack_webhook import deadline, endpoint, feedback
 from tests.unit.slack_webhook.conftest import (
     APPROVER,
     CHANNEL,
+    EXECUTION,
     REQUESTER,
     STRANGER,
     TEAM,
@@ -60,7 +62,7 @@ def test_an_approvers_click_counts_and_locks_the_message(
     [replaced] = slack.replacements
     assert slack.notes == []
     sent = clicker.payload()["message"]
-    assert replaced["blocks"] == locked(sent["blocks"], outcome_text(f"{said.lower()}", APPROVER, moment))
+    assert replaced["blocks"] == locked(sent["blocks"], outcome_text(f"{said.lower()}", [APPROVER], moment))
     assert [block["type"] for block in replaced["blocks"]] == ["header", "section", "section", "context", "context"]
     assert said in outcome(replaced["blocks"])
     assert replaced["text"] == sent["text"]
@@ -115,33 +117,115 @@ def test_a_button_of_another_version_is_explained(clicker: Clicker, aws: FakeAws
     assert slack.replacements == []
 
 
-def test_the_second_click_of_a_double_click_changes_nothing(clicker: Clicker, aws: FakeAws, slack: FakeSlack) -> None:
+def test_the_second_click_of_a_double_click_is_not_counted_and_leaves_the_message_alone(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack
+) -> None:
     payload = clicker.payload()
     assert clicker.send(payload) == OK
     assert clicker.send(payload) == OK
     assert len(aws.results) == 1
-    assert slack.notes == ["This click changed nothing: the request is already decided, or it has expired."]
+    assert len(slack.replacements) == 1
+    assert "was not counted" in slack.notes[0]
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["closed", "unknown"])
-def test_a_late_click_is_told_so_and_loses_its_buttons(
-    clicker: Clicker, aws: FakeAws, slack: FakeSlack, known: bool
+def test_who_was_overtaken_by_another_vote_is_asked_to_click_again(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack
 ) -> None:
-    aws.open = {callback_id(1): False} if known else {}
+    """The execution still runs: it has not written the new buttons yet."""
+    aws.open = {callback_id(1): False}
     assert clicker.click() == OK
     assert aws.results == []
-    assert "already decided, or it has expired" in slack.notes[0]
+    assert slack.replacements == []
+    assert "somebody else voted at the same moment" in slack.notes[0]
+    assert "please click again" in slack.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [
+        (("approved", ["U0SECOND1", "U0THIRD01"]), "*✅ Approved* by <@U0SECOND1>, <@U0THIRD01> <!date^"),
+        (("rejected", ["U0SECOND1"]), "*❌ Rejected* by <@U0SECOND1> <!date^"),
+        (("timed_out", []), "*⌛ Expired without a decision* <!date^"),
+        (("cancelled", [REQUESTER]), f"*🚫 Cancelled* by <@{REQUESTER}> <!date^"),
+        (("undelivered", []), "*⌛ Expired: Slack did not confirm this message in time* <!date^"),
+    ],
+)
+def test_a_late_click_is_told_the_truth_and_repairs_its_copy_of_the_message(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack, decided: tuple[str, list[str]], said: str
+) -> None:
+    aws.decided(*decided)
+    assert clicker.click() == OK
+    assert aws.results == []
+    assert slack.notes[0].startswith(f"This click changed nothing: the request is over. {said}")
+    [replaced] = slack.replacements
+    assert not [block for block in replaced["blocks"] if block["type"] == "actions"]
+    assert outcome(replaced["blocks"]).startswith(said)
+
+
+def test_a_late_click_shows_why_it_was_decided(clicker: Clicker, aws: FakeAws, slack: FakeSlack) -> None:
+    aws.decided("rejected", [APPROVER], reason="not <today>")
+    clicker.click()
+    assert slack.replacements[0]["blocks"][-1]["elements"][1] == {"type": "plain_text", "text": "not <today>"}
+
+
+@pytest.mark.parametrize(("status", "said"), [("STOPPED", "stopped"), ("FAILED", "Stopped"), ("TIMED_OUT", "Stopped")])
+def test_a_late_click_on_a_request_whose_execution_died_says_so(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack, status: str, said: str
+) -> None:
+    aws.decided("approved", [APPROVER])
+    aws.executions[EXECUTION] |= {"Status": status}
+    clicker.click()
+    assert said in slack.notes[0]
+    assert said in outcome(slack.replacements[0]["blocks"])
+    assert "Approved" not in slack.notes[0]
+
+
+@pytest.mark.parametrize(
+    "result", ["", "no json", "[]", '{"decision": "maybe"}', '{"status": "duplicate"}', "[" * 9999]
+)
+def test_a_result_that_is_no_decision_is_called_closed(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack, result: str
+) -> None:
+    aws.decided("approved")
+    aws.executions[EXECUTION] |= {"Result": result}
+    assert clicker.click() == OK
+    assert "Already decided or expired" in outcome(slack.replacements[0]["blocks"])
+
+
+@pytest.mark.parametrize("denied", [True, False], ids=["denied", "not found"])
+def test_a_late_click_whose_execution_cannot_be_seen_loses_its_buttons(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack, records: Records, denied: bool
+) -> None:
+    aws.open, aws.executions = {}, {}
+    if denied:
+        aws.server.script.extend([None, aws_error("AccessDeniedException", 403)])
+    assert clicker.click() == OK
+    assert "Already decided or expired" in slack.notes[0]
     [replaced] = slack.replacements
     assert not [block for block in replaced["blocks"] if block["type"] == "actions"]
     assert "Already decided or expired" in outcome(replaced["blocks"])
+    assert records("execution not found")[0]["execution_arn"] == EXECUTION
+
+
+@pytest.mark.parametrize(
+    "reply", [aws_error("TooManyRequestsException", 429), Reply(drop=True)], ids=["429", "dropped"]
+)
+def test_a_late_click_leaves_the_message_alone_where_the_outcome_cannot_be_told_now(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack, reply: Reply
+) -> None:
+    aws.decided("approved", [APPROVER])
+    aws.server.script.extend([None, reply])
+    assert clicker.click() == OK
+    assert slack.notes == ["This click changed nothing: the request is already decided, or it has expired."]
+    assert slack.replacements == []
 
 
 def test_a_late_click_leaves_a_message_alone_that_already_tells_its_outcome(
     clicker: Clicker, aws: FakeAws, slack: FakeSlack
 ) -> None:
-    aws.open = {callback_id(1): False}
+    aws.decided("approved", [APPROVER])
     payload = clicker.payload()
-    payload["message"]["blocks"] = locked(payload["message"]["blocks"], outcome_text("approved", APPROVER))
+    payload["message"]["blocks"] = locked(payload["message"]["blocks"], outcome_text("approved", [APPROVER]))
     assert clicker.send(payload) == OK
     assert len(slack.notes) == 1
     assert slack.replacements == []
@@ -240,8 +324,9 @@ def test_a_slow_aws_is_given_up_in_time_for_a_note(clicker: Clicker, aws: FakeAw
 
 
 def test_one_attempt_and_a_note_fit_into_the_time_that_slack_waits() -> None:
-    attempt = callbacks._CONNECT_TIMEOUT + callbacks._READ_TIMEOUT
-    assert attempt + feedback._AT_LEAST < callbacks._ATTEMPT + feedback._AT_LEAST < deadline.ANSWER_WITHIN + 0.2 < 3
+    attempt = aws_client.CONNECT_TIMEOUT + aws_client.READ_TIMEOUT
+    assert attempt + feedback._AT_LEAST < aws_client.CALL_AND_NOTE + feedback._AT_LEAST
+    assert aws_client.CALL_AND_NOTE + feedback._AT_LEAST < deadline.ANSWER_WITHIN + 0.2 < 3
 
 
 @pytest.mark.usefixtures("fresh")

@@ -18,6 +18,7 @@ from slack_webhook import handler as entry
 from tests.unit.slack_webhook.conftest import (
     APPROVER,
     CHANNEL,
+    EXECUTION,
     REQUESTER,
     TS,
     Clicker,
@@ -25,7 +26,7 @@ from tests.unit.slack_webhook.conftest import (
     FakeSlack,
     callback_id,
 )
-from tests.unit.slack_webhook.test_status_change import EXECUTION, event
+from tests.unit.slack_webhook.test_status_change import event
 
 PAYLOAD = {
     "request": {

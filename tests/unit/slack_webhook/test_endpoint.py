@@ -129,7 +129,7 @@ def test_a_rotated_signing_secret_is_followed(clicker: Clicker, aws: FakeAws) ->
         assert status(clicker.send(clicker.payload(), secret="rotated")) == 200
     finally:
         secrets.put_secret_value(SecretId=arn, SecretString=before)
-    assert len(aws.server.calls) == 2
+    assert len(aws.completions()) == 2
 
 
 @pytest.mark.usefixtures("fresh")

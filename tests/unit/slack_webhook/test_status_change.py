@@ -16,6 +16,7 @@ from slack_webhook import handler as entry
 from slack_webhook.status_change import StatusChangeError
 from tests.unit.slack_webhook.conftest import (
     BUCKET,
+    EXECUTION,
     FUNCTION_ARN,
     REQUESTER,
     TASK_TOKEN,
@@ -28,7 +29,6 @@ from tests.unit.slack_webhook.conftest import (
 
 Records = Callable[[str], list[dict[str, Any]]]
 
-EXECUTION = f"{FUNCTION_ARN}:2/durable-execution/order-123/9f7d84c9-ea3d-3ffc-b3e5-5ec51c34ffc9"
 OTHER_EXECUTION = f"{FUNCTION_ARN}:2/durable-execution/order-123/11111111-ea3d-3ffc-b3e5-5ec51c34ffc9"
 REQUEST = {
     "title": "Deploy <v1>?",

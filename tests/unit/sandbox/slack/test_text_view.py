@@ -20,6 +20,7 @@ def test_a_request_reads_well_in_a_terminal() -> None:
     buttons = [
         Button(
             choice=c,
+            execution_arn="x",
             callback_ids=("x",),
             approvers=("U0ALICE001",),
             requester=None,

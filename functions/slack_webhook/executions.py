@@ -1,0 +1,126 @@
+"""The durable execution behind a button: what it was asked, and how it ended."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared import logs
+from shared.message import decision_text, outcome_text
+from slack_webhook.aws import READ_TIMEOUT
+from slack_webhook.deadline import Deadline
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import GetDurableExecutionResponseTypeDef
+
+# https://docs.aws.amazon.com/lambda/latest/api/API_GetDurableExecution.html
+_ALIVE = frozenset({"RUNNING", "PAUSING", "PAUSED"})
+_FAILED = frozenset({"FAILED", "TIMED_OUT"})
+# Its retention period is over, or this function may not ask: neither changes by asking again.
+_HIDDEN = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
+
+# Seconds that a call takes at most over a connection that is kept, and a note after it.
+_NEEDED = READ_TIMEOUT + 0.4
+
+_log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a request ended.
+
+    Attributes:
+        text: One line (mrkdwn).
+        reason: Why, if a person said so.
+    """
+
+    text: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """A durable execution of the approval function, as far as this function may see it.
+
+    Attributes:
+        status: As Lambda calls it; empty where Lambda does not show the execution.
+        request: What the caller asked for.
+        result: What it returned.
+        ended_at: When it ended (aware).
+    """
+
+    status: str
+    request: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    ended_at: datetime | None = None
+
+    @classmethod
+    def from_response(cls, found: "GetDurableExecutionResponseTypeDef") -> Self:
+        """Read Lambda's answer; what is not JSON counts as absent."""
+        request = _json_object(found.get("InputPayload")).get("request")
+        return cls(
+            status=found["Status"],
+            request=request if isinstance(request, dict) else {},
+            result=_json_object(found.get("Result")),
+            ended_at=found.get("EndTimestamp"),
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the request may still be open."""
+        return self.status in _ALIVE
+
+    def ending(self) -> Ending:
+        """Return how the request ended, as far as can be told."""
+        if self.status == "STOPPED":
+            return Ending(text=outcome_text("stopped", at=self.ended_at))
+        if self.status in _FAILED:
+            return Ending(text=outcome_text("failed", at=self.ended_at))
+        try:
+            return Ending(text=decision_text(self.result), reason=self.result.get("reason"))
+        except (KeyError, TypeError, ValueError):
+            return Ending(text=outcome_text("closed"))
+
+
+class Executions:
+    """Looks executions up.
+
+    Args:
+        client: A client that gives up early.
+    """
+
+    def __init__(self, client: "LambdaClient") -> None:
+        self._client = client
+
+    def find(self, arn: str, deadline: Deadline) -> Execution | None:
+        """Return an execution, or None where it cannot be told now.
+
+        Args:
+            arn: ARN of the execution.
+            deadline: Nothing is asked that might be answered after it.
+        """
+        if deadline.remaining() < _NEEDED:
+            return None
+        # Errors are logged by name: the input holds a task token, and nobody knows what a text repeats.
+        try:
+            found = self._client.get_durable_execution(DurableExecutionArn=arn, IncludeExecutionData=True)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            _log.warning("execution not found", extra={"execution_arn": arn, "error_code": code})
+            return Execution(status="") if code in _HIDDEN else None
+        except BotoCoreError as error:
+            _log.warning("execution not found", extra={"execution_arn": arn, "error_code": type(error).__name__})
+            return None
+        return Execution.from_response(found)
+
+
+def _json_object(text: str | None) -> dict[str, Any]:
+    try:
+        data = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
