@@ -16,11 +16,10 @@ from slack_webhook.interaction import ButtonClick
 _DECISIONS = {"approve": "approved", "reject": "rejected", "cancel": "cancelled"}
 
 _UNREADABLE = "This button comes from another version of the approval gate and does not work. Nothing was changed."
-_LATE = "This click changed nothing: the request is over. "
 _CLOSED = "This click changed nothing: the request is already decided, or it has expired."
 _OVERTAKEN = (
-    "Your click was not counted: somebody else voted at the same moment, or the time has just run out. "
-    "If this message still has its buttons in a few seconds, please click again."
+    "Your click was not counted: the request is already decided, somebody else voted at the same moment, or the time "
+    "has just run out. If this message still has its buttons in a few seconds, please click again."
 )
 _NOT_COUNTED = (
     "Your click did not work: AWS did not accept it, and nothing was decided. Please try again in a moment; "
@@ -101,7 +100,7 @@ def _tell_late(click: ButtonClick, execution: Execution | None, deadline: Deadli
         feedback.note(click.response_url, _OVERTAKEN, deadline)
     else:
         ending = execution.ending()
-        feedback.note(click.response_url, _LATE + ending.text, deadline)
+        feedback.note(click.response_url, f"{_CLOSED} {ending.text}", deadline)
         _lock(click, ending, deadline)
 
 

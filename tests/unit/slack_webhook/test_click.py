@@ -156,7 +156,9 @@ def test_a_late_click_is_told_the_truth_and_repairs_its_copy_of_the_message(
     aws.decided(*decided)
     assert clicker.click() == OK
     assert aws.results == []
-    assert slack.notes[0].startswith(f"This click changed nothing: the request is over. {said}")
+    assert slack.notes[0].startswith(
+        f"This click changed nothing: the request is already decided, or it has expired. {said}"
+    )
     [replaced] = slack.replacements
     assert not [block for block in replaced["blocks"] if block["type"] == "actions"]
     assert outcome(replaced["blocks"]).startswith(said)
