@@ -139,9 +139,10 @@ def show_maintenance(sandbox: Sandbox, teller: Teller) -> None:
 
 def _honestly() -> Sequence[str]:
     return (
-        "Real: the Terraform module, its plan and apply; the functions' packages, run in processes of their own;",
-        "      Slack's signatures, payloads and limits as documented; every step above was checked, not assumed.",
-        "Emulated: AWS (moto, with corrections), durable executions (AWS's testing SDK), Slack (a local stand-in).",
+        "Real: the Terraform module, planned and applied; the packages as uploaded, each function in its own process;",
+        "      every step above was checked, not assumed.",
+        "Stand-ins: AWS (moto, with corrections), durable executions (AWS's testing SDK), and Slack, which signs,",
+        "      sends and limits as Slack documents it.",
         f"      {mirror.NOTICE}.",
         "Nothing here proves that it works on AWS or with Slack itself.",
     )

@@ -33,6 +33,8 @@ SCRATCH = ROOT / ".sandbox"
 
 _AWS_LOG = "aws.log"
 _POLL = 0.1
+# New files count before they are added, as they do for Terraform in the repository itself.
+_LIST_FILES = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 _OK = 200
 _API_URL = re.compile(r"https://(?P<api>[a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?P<path>/.*)")
 _Value = TypeVar("_Value")
@@ -140,7 +142,7 @@ def until(condition: Callable[[], _Value | None], what: str, timeout: float = 30
 
 
 def copy_of_repository(target: Path) -> Path:
-    """Copy what git tracks, as it is in the working tree, so that Terraform leaves nothing in the repository.
+    """Copy the working tree without what git ignores, so that Terraform leaves nothing in the repository.
 
     Args:
         target: Folder to make.
@@ -151,7 +153,7 @@ def copy_of_repository(target: Path) -> Path:
     Raises:
         SandboxError: If this is no git checkout.
     """
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    listed = subprocess.run(_LIST_FILES, cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
         raise SandboxError(
             f"{ROOT} is no git checkout: {listed.stderr.decode().strip()}; clone the repository with git"

@@ -1,7 +1,9 @@
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+import requests
 
 from sandbox.deployment import Sandbox, running
 from sandbox.gates import Gates
@@ -25,6 +27,8 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
     say = reporter.write_line if reporter else print
     with running(say) as deployed:
+        # Slack waits 3 s for an answer: no test is to depend on a cold start that takes longer on a busy machine.
+        assert requests.post(deployed.slack.app()["request_url"], timeout=60).status_code == HTTPStatus.UNAUTHORIZED
         yield deployed
 
 

@@ -22,17 +22,19 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def test_what_git_tracks_is_copied_as_it_is_in_the_working_tree(repository: Path, tmp_path: Path) -> None:
+def test_the_working_tree_is_copied_without_what_git_ignores(repository: Path, tmp_path: Path) -> None:
     for name in ("main.tf", "modules/gate.tf", "gone.tf"):
         (repository / name).write_text("committed")
+    (repository / ".gitignore").write_text("*.tfstate")
     subprocess.run(["git", "init", "-q"], cwd=repository, check=True)
     subprocess.run(["git", "add", "."], cwd=repository, check=True)
     (repository / "main.tf").write_text("edited")
     (repository / "gone.tf").unlink()
+    (repository / "new.tf").write_text("new")
     (repository / "terraform.tfstate").write_text("secret")
     copy = copy_of_repository(tmp_path / "copy")
     files = {str(path.relative_to(copy)): path.read_text() for path in copy.rglob("*") if path.is_file()}
-    assert files == {"main.tf": "edited", "modules/gate.tf": "committed"}
+    assert files == {".gitignore": "*.tfstate", "main.tf": "edited", "modules/gate.tf": "committed", "new.tf": "new"}
 
 
 @pytest.mark.usefixtures("repository")
