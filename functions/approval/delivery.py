@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from approval.decision import Failure
-from approval.workspace import Identity, Workspace
 from shared.button import Button, Choice
 from shared.message import METADATA_EVENT_TYPE, RequestMessage
 from shared.slack import SlackRefusedError
+from shared.workspace import Identity, Workspace
 
 # Longer than Slack's workspace ids, which are about 11 characters: the id is not known until Slack is asked.
 _LONGEST_TEAM = "T" + "0" * 15

@@ -9,8 +9,8 @@ from aws_durable_execution_sdk_python.lambda_service import LambdaClient
 from botocore.config import Config
 
 from approval.settings import Settings
-from approval.workspace import Workspace
 from shared.secrets import Secret
+from shared.workspace import Workspace
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -21,6 +21,7 @@ _RATE_LIMITED = frozenset({"ratelimited", "rate_limited", "message_limit_exceede
 _DEFAULT_RETRY_AFTER = 30
 # Anything else in its place is the library's own text about an answer that is not Slack's.
 _CODE = re.compile(r"[a-z][a-z0-9_]*")
+_SCOPE = re.compile(r"[a-z][a-z0-9_.:,]*")
 
 
 class SlackError(WorkflowGatesError):
@@ -32,11 +33,13 @@ class SlackRefusedError(SlackError):
 
     Attributes:
         code: Slack's error code, such as `not_in_channel`.
+        scope: The scope that the app lacks, where the code is `missing_scope`.
     """
 
-    def __init__(self, method: str, code: str) -> None:
-        super().__init__(f"Slack refused {method}: {code}")
+    def __init__(self, method: str, code: str, scope: str | None = None) -> None:
+        super().__init__(f"Slack refused {method}: {code}" + (f" {scope}" if scope else ""))
         self.code = code
+        self.scope = scope
 
 
 class SlackRateLimitedError(SlackError):
@@ -105,7 +108,8 @@ def _sorted(method: str, error: SlackApiError) -> SlackError:
         return SlackUnavailableError(f"Slack's answer to {method} is not understood: HTTP {status}")
     if status >= _SERVER_ERROR or code in _TRANSIENT:
         return SlackUnavailableError(f"Slack failed at {method}: HTTP {status} {code}")
-    return SlackRefusedError(method, code)
+    needed = str(data.get("needed", ""))
+    return SlackRefusedError(method, code, needed if _SCOPE.fullmatch(needed) else None)
 
 
 def _retry_after(headers: Mapping[str, Any]) -> int:

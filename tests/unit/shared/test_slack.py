@@ -1,4 +1,5 @@
 import socket
+from collections.abc import Mapping
 
 import pytest
 
@@ -20,9 +21,9 @@ def slack(slack_api: SlackApi) -> Slack:
     return Slack(TOKEN, slack_api.url)
 
 
-def fail(slack: Slack, method: str = "chat.postMessage") -> SlackError:
+def fail(slack: Slack, method: str = "chat.postMessage", arguments: Mapping[str, str] = MESSAGE) -> SlackError:
     with pytest.raises(SlackError) as caught:
-        slack.call(method, MESSAGE)
+        slack.call(method, arguments)
     assert TOKEN not in str(caught.value)
     return caught.value
 
@@ -50,6 +51,17 @@ def test_a_refusal_is_sure_and_has_slacks_code(slack: Slack, slack_api: SlackApi
     assert isinstance(error, SlackRefusedError)
     assert error.code == code
     assert str(error) == f"Slack refused chat.postMessage: {code}"
+
+
+def test_a_scope_that_the_app_lacks_is_named(slack: Slack, slack_api: SlackApi) -> None:
+    answer = {"ok": False, "error": "missing_scope", "needed": "usergroups:read", "provided": "chat:write"}
+    slack_api.will("usergroups.users.list", Reply(body=answer))
+
+    error = fail(slack, "usergroups.users.list", {"usergroup": "S0123ABCD"})
+
+    assert isinstance(error, SlackRefusedError)
+    assert error.scope == "usergroups:read"
+    assert str(error) == "Slack refused usergroups.users.list: missing_scope usergroups:read"
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,23 @@
-from collections.abc import Iterator
-
+import boto3
 import pytest
 
-from approval.workspace import Identity, Workspace
 from shared.secrets import Secret
 from shared.slack import SlackRefusedError
-from tests.unit.approval.conftest import BOT_TOKEN, Aws
+from shared.workspace import Identity, Workspace
 from tests.unit.conftest import Reply, SlackApi
 
+BOT_TOKEN = "xoxb-TokenThatNobodyMaySee"
 REFUSED = Reply(body={"ok": False, "error": "token_revoked"})
 
 
 @pytest.fixture
-def workspace(aws: Aws, slack_api: SlackApi) -> Iterator[Workspace]:
-    arn = aws.secrets.create_secret(Name="slack-bot-token", SecretString=BOT_TOKEN)["ARN"]
-    yield Workspace(Secret(arn), slack_api.url)
-    aws.reset()
+def workspace(aws: None, slack_api: SlackApi) -> Workspace:  # noqa: ARG001
+    arn = boto3.client("secretsmanager").create_secret(Name="slack-bot-token", SecretString=BOT_TOKEN)["ARN"]
+    return Workspace(Secret(arn), slack_api.url)
+
+
+def rotate() -> None:
+    boto3.client("secretsmanager").put_secret_value(SecretId="slack-bot-token", SecretString="xoxb-new")
 
 
 def test_slack_is_asked_once_where_the_bot_is(workspace: Workspace, slack_api: SlackApi) -> None:
@@ -24,10 +26,10 @@ def test_slack_is_asked_once_where_the_bot_is(workspace: Workspace, slack_api: S
 
 
 def test_a_rotated_token_is_used_as_soon_as_slack_refuses_the_old_one(
-    workspace: Workspace, slack_api: SlackApi, aws: Aws
+    workspace: Workspace, slack_api: SlackApi
 ) -> None:
     workspace.identity()
-    aws.secrets.put_secret_value(SecretId="slack-bot-token", SecretString="xoxb-new")
+    rotate()
     slack_api.will("chat.postMessage", REFUSED)
 
     workspace.call("chat.postMessage", {"channel": "C0123ABCD", "text": "hello"})
@@ -46,9 +48,9 @@ def test_a_token_that_was_not_rotated_is_refused_at_once(workspace: Workspace, s
     assert len(slack_api.calls) == 1
 
 
-def test_another_refusal_does_not_read_the_token_again(workspace: Workspace, slack_api: SlackApi, aws: Aws) -> None:
+def test_another_refusal_does_not_read_the_token_again(workspace: Workspace, slack_api: SlackApi) -> None:
     workspace.identity()
-    aws.secrets.put_secret_value(SecretId="slack-bot-token", SecretString="xoxb-new")
+    rotate()
     slack_api.will("chat.postMessage", Reply(body={"ok": False, "error": "not_in_channel"}))
 
     with pytest.raises(SlackRefusedError, match="not_in_channel"):

@@ -30,11 +30,13 @@ class Workspace:
     Args:
         token: The bot token.
         api_url: Base URL of the Web API.
+        timeout: Seconds to wait for an answer.
     """
 
-    def __init__(self, token: Secret, api_url: str) -> None:
+    def __init__(self, token: Secret, api_url: str, timeout: int = 10) -> None:
         self._token = token
         self._api_url = api_url
+        self._timeout = timeout
         self._slack: tuple[str, Slack] | None = None
         self._identity: tuple[str, Identity] | None = None
 
@@ -67,5 +69,5 @@ class Workspace:
 
     def _client(self, token: str) -> Slack:
         if self._slack is None or self._slack[0] != token:
-            self._slack = (token, Slack(token, self._api_url))
+            self._slack = (token, Slack(token, self._api_url, self._timeout))
         return self._slack[1]
