@@ -60,7 +60,12 @@ class RealProvider:
         """
         async with self._starting:
             if self.pid is None:
-                await self._start()
+                await self.stop()
+                try:
+                    await self._start()
+                except BaseException:
+                    await self.stop()  # half started it would answer the next request, unconfigured
+                    raise
         try:
             return await self._send(method, request)
         except grpc.aio.AioRpcError as error:
@@ -81,8 +86,10 @@ class RealProvider:
         await self._end(self._process)
         if self._channel:
             await self._channel.close()
+            self._channel = None
         if self._socket:
             self._socket.unlink(missing_ok=True)
+            self._socket = None
 
     async def _send(self, method: str, request: bytes) -> bytes:
         assert self._channel is not None  # noqa: S101 - set by _start, which every caller has awaited
@@ -90,7 +97,6 @@ class RealProvider:
         return response
 
     async def _start(self) -> None:
-        await self.stop()
         cookie, secret = MAGIC_COOKIE
         # Without the variables of Terraform's own handshake the child speaks plain gRPC on its socket.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PLUGIN_")}

@@ -129,14 +129,14 @@ def test_calls_that_come_together_start_one_provider(fake: FakeProvider) -> None
     assert len({pid for pid, _, _ in fake.calls()}) == 1
 
 
-def test_a_program_that_is_no_provider_is_refused_with_its_own_words(script: Callable[[str], Path]) -> None:
+def test_a_program_that_is_no_provider_is_refused_with_its_own_words_and_ended(script: Callable[[str], Path]) -> None:
     async def scenario() -> None:
-        provider = RealProvider(script("print('This binary is a plugin.')"))
-        try:
+        words = "import time; print('This binary is a plugin.', flush=True); time.sleep(600)"
+        provider = RealProvider(script(words))
+        for _ in range(2):
             with pytest.raises(BridgeError, match=r"it said 'This binary is a plugin\.'"):
                 await provider.call("GetSchema", b"")
-        finally:
-            await provider.stop()
+            assert provider.pid is None
 
     asyncio.run(scenario())
 
