@@ -44,6 +44,7 @@ module "approval_gate" {
   bucket               = local.bucket
   default_timeout      = var.approval_gate.default_timeout
   environment          = var.environment
+  event_bus_name       = var.approval_gate.event_bus_name
   execution_timeout    = var.approval_gate.execution_timeout
   lambda               = var.lambda
   logs                 = var.logs
@@ -64,6 +65,7 @@ module "slack_webhook" {
   approval_function_arn = module.approval_gate[0].function_arn
   bucket                = local.bucket
   environment           = var.environment
+  event_bus_name        = var.approval_gate.event_bus_name
   lambda                = var.lambda
   logs                  = var.logs
   memory_size           = var.approval_gate.webhook.memory_size

@@ -23,6 +23,11 @@ output "approval_task_state" {
   depends_on = [module.slack_webhook]
 }
 
+output "bucket_arn" {
+  description = "ARN of the bucket that the gates use; with `bucket_name` it can hold the packages of your own functions, too (`modules/lambda_function`)."
+  value       = var.approval_gate == null && var.maintenance_gate == null ? null : local.bucket.arn
+}
+
 output "bucket_name" {
   description = "Name of the bucket that the gates use."
   value       = var.approval_gate == null && var.maintenance_gate == null ? null : local.bucket.name
@@ -57,6 +62,11 @@ output "role_names" {
       slack_webhook = one(module.slack_webhook[*].role_name)
     } : function => name if name != null
   }
+}
+
+output "slack_app_manifest" {
+  description = "Manifest (JSON) of the Slack app, to paste at api.slack.com/apps once this is applied: `terraform output -raw slack_app_manifest`."
+  value       = one(module.slack_webhook[*].slack_app_manifest)
 }
 
 output "slack_request_url" {

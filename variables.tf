@@ -3,6 +3,7 @@ variable "approval_gate" {
     The approval gate; null turns it off, `{}` takes all defaults.
     - `approvers`: Slack user ids of those who may decide where a request names nobody.
     - `default_timeout`: seconds until a request that sets no `timeout_seconds` times out; a day, or `execution_timeout` - 120 where that is less.
+    - `event_bus_name`: EventBridge bus of this account and region that gets the events `Approval Requested` and `Approval Decided`.
     - `execution_timeout`: seconds after which AWS ends a durable execution: the upper limit of every request's timeout, plus 120. 31 days.
     - `memory_size`: MB of the durable function.
     - `reserved_concurrency`: of the durable function; -1 reserves nothing. Waiting requests use none.
@@ -12,6 +13,7 @@ variable "approval_gate" {
   type = object({
     approvers            = optional(list(string), [])
     default_timeout      = optional(number)
+    event_bus_name       = optional(string, "default")
     execution_timeout    = optional(number, 2678400)
     memory_size          = optional(number, 512)
     reserved_concurrency = optional(number, -1)
@@ -35,6 +37,11 @@ variable "approval_gate" {
   validation {
     condition     = alltrue([for id in try(var.approval_gate.approvers, []) : can(regex("^[UW][A-Z0-9]+$", id))])
     error_message = "approval_gate.approvers is ${jsonencode(try(var.approval_gate.approvers, []))}: give Slack user ids such as \"U0123ABCD\" (profile, \"Copy member ID\"), not names or e-mail addresses."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.approval_gate.event_bus_name)) || var.approval_gate == null
+    error_message = "approval_gate.event_bus_name is \"${try(var.approval_gate.event_bus_name, "")}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
   }
 
   validation {
@@ -245,12 +252,14 @@ variable "slack" {
   description = <<-EOT
     Slack; the approval gate needs it.
     - `api_url`: address of the Web API (GovSlack: `https://slack-gov.com/api/`).
+    - `app_name`: name of the Slack app in the output `slack_app_manifest`; null means `Approvals <name>`.
     - `bot_token_secret_arn`, `signing_secret_secret_arn`: ARNs of the Secrets Manager secrets or SSM parameters that hold them. The values themselves stay out of Terraform.
     - `channel`: id (best: it survives a rename) or `#name` of the channel to ask in where a request names none.
     - `kms_key_arns`: KMS keys of the secrets, if they are your own.
   EOT
   type = object({
     api_url                   = optional(string, "https://slack.com/api/")
+    app_name                  = optional(string)
     bot_token_secret_arn      = string
     channel                   = string
     kms_key_arns              = optional(list(string), [])
@@ -261,6 +270,11 @@ variable "slack" {
   validation {
     condition     = can(regex("^(https://[^/]+|http://127\\.0\\.0\\.1:[0-9]+)/(.*/)?$", var.slack.api_url)) || var.slack == null
     error_message = "slack.api_url is \"${try(var.slack.api_url, "")}\": give an https:// address that ends in \"/\", such as https://slack.com/api/ (http:// is taken for 127.0.0.1 only)."
+  }
+
+  validation {
+    condition     = try(var.slack.app_name, null) == null || try(length(var.slack.app_name) >= 1 && length(var.slack.app_name) <= 35, false)
+    error_message = "slack.app_name is \"${try(coalesce(var.slack.app_name), "")}\": give 1 to 35 characters, Slack's limit."
   }
 
   # What is no ARN may be the secret itself: neither the messages nor Terraform's own note on the condition show it.

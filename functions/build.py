@@ -165,7 +165,12 @@ def install(spec: Spec, target: Path) -> None:
     if done.returncode == 0:
         return
     reason = "see above; is the package index reachable (PIP_INDEX_URL, proxy)?"
-    if "hash" in done.stdout.lower():
+    if "--require-hashes" in done.stdout:
+        reason = (
+            "every requirement must have a version and a hash; write the file with `uv pip compile --generate-hashes` "
+            "or `pip-compile --generate-hashes`."
+        )
+    elif "hash" in done.stdout.lower():
         reason = (
             "the index offers a file that is not the pinned one, so nothing was installed. If the index is a mirror, "
             "it must serve PyPI's own files."
@@ -284,7 +289,7 @@ def pack(content: Path, out: Path) -> None:
 
 
 def definitions(root: Path, runtime: str, architecture: str) -> dict[str, Spec]:
-    """Reads packages.json, from which Terraform takes the services too.
+    """Reads packages.json, from which Terraform takes the folders and services too.
 
     Returns:
         What to build, by name of the function's folder.
@@ -293,7 +298,7 @@ def definitions(root: Path, runtime: str, architecture: str) -> dict[str, Spec]:
     for source, definition in json.loads((root / "packages.json").read_text("utf-8")).items():
         files = sorted(
             path.relative_to(root).as_posix()
-            for folder in (source, "shared")
+            for folder in definition["folders"]
             for path in (root / folder).rglob("*")
             if path.is_file() and FIRST_PARTY.fullmatch(path.name)
         )

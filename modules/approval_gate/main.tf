@@ -1,4 +1,5 @@
 locals {
+  functions     = "${path.module}/../../functions"
   function_name = "${var.name}-approval"
 
   # The request's own timeout has to leave the function time to lock the message and to answer.
@@ -6,13 +7,15 @@ locals {
 
   maximum_event_age = 21600
 
-  partition = split(":", module.function.function_arn)[1]
+  function_arn = split(":", module.function.function_arn)
+  partition    = local.function_arn[1]
 }
 
 module "function" {
   source = "../lambda_function"
 
   bucket               = var.bucket
+  code                 = merge(jsondecode(file("${local.functions}/packages.json")).approval, { root = local.functions })
   description          = "Approval gate: asks people in Slack, waits for the click, hands the decision back"
   lambda               = var.lambda
   logs                 = var.logs
@@ -21,7 +24,6 @@ module "function" {
   package              = var.package
   python               = var.python
   reserved_concurrency = var.reserved_concurrency
-  source_name          = "approval"
   tags                 = var.tags
   timeout              = 60
 
@@ -41,6 +43,7 @@ module "function" {
     BUCKET                    = var.bucket.name
     DEFAULT_TIMEOUT_SECONDS   = local.default_timeout
     ENVIRONMENT               = coalesce(var.environment, var.name)
+    EVENT_BUS_NAME            = var.event_bus_name
     EXECUTION_TIMEOUT_SECONDS = var.execution_timeout
     SLACK_API_URL             = var.slack.api_url
     SLACK_BOT_TOKEN_ARN       = var.slack.bot_token_secret_arn
@@ -58,6 +61,10 @@ module "function" {
         actions    = ["s3:ListBucket"]
         conditions = { StringLikeIfExists = { "s3:prefix" = ["approval-claims/*"] } }
         resources  = [var.bucket.arn]
+      }
+      Events = {
+        actions   = ["events:PutEvents"]
+        resources = [join(":", ["arn", local.partition, "events", local.function_arn[3], local.function_arn[4], "event-bus/${var.event_bus_name}"])]
       }
       SlackBotToken = {
         actions   = [strcontains(var.slack.bot_token_secret_arn, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]

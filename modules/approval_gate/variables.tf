@@ -37,6 +37,18 @@ variable "environment" {
   default     = null
 }
 
+variable "event_bus_name" {
+  description = "EventBridge bus of this account and region that gets the events `Approval Requested` and `Approval Decided`."
+  type        = string
+  default     = "default"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.event_bus_name))
+    error_message = "event_bus_name is \"${var.event_bus_name}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
+  }
+}
+
 variable "execution_timeout" {
   description = "Seconds after which AWS ends a durable execution, whatever it waits for: the upper limit of every request's timeout, plus 120. The default is 31 days."
   type        = number

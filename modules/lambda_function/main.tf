@@ -111,7 +111,7 @@ resource "aws_lambda_function" "this" {
   architectures                  = [local.architecture]
   description                    = var.description
   function_name                  = var.name
-  handler                        = "${var.source_name}.handler.handler"
+  handler                        = coalesce(var.code.handler, "${replace(var.code.folders[0], "/", ".")}.handler.handler")
   kms_key_arn                    = var.lambda.environment_kms_key_arn
   memory_size                    = var.memory_size
   publish                        = true

@@ -1,34 +1,37 @@
 locals {
-  functions_dir = "${path.module}/../../functions"
+  builder = "${path.module}/../../functions/build.py"
 
   architecture = "arm64"
-  services     = jsondecode(file("${local.functions_dir}/packages.json"))[var.source_name].services
+
+  # The durable execution SDK makes a client of its own.
+  services = setunion(var.code.services, var.durable_config == null ? [] : ["lambda"])
 
   # An allow-list of relative names, the same on every machine: __pycache__, *.pyc, swap files and editors' lock files
   # (.#handler.py is a broken link, which would fail the plan) never count. build.py packs exactly these files.
   package_files = sort(flatten([
-    for dir in [var.source_name, "shared"] :
-    [for file in fileset("${local.functions_dir}/${dir}", "**/[A-Za-z_]*.{py,json}") : "${dir}/${file}"]
+    for folder in var.code.folders :
+    [for file in fileset("${var.code.root}/${folder}", "**/[A-Za-z_]*.{py,json}") : "${folder}/${file}"]
   ]))
-  package_requirements = "${var.source_name}/requirements.txt"
+  package_requirements = coalesce(var.code.requirements, "${var.code.folders[0]}/requirements.txt")
 
   # Everything that decides what is in the zip. CRLF counts as LF, here and in build.py.
   package_inputs = {
     architecture = local.architecture
+    builder      = sha256(replace(file(local.builder), "\r\n", "\n"))
     files = {
-      for file in concat(local.package_files, [local.package_requirements, "build.py"]) :
-      file => sha256(replace(file("${local.functions_dir}/${file}"), "\r\n", "\n"))
+      for file in concat(local.package_files, [local.package_requirements]) :
+      file => sha256(replace(file("${var.code.root}/${file}"), "\r\n", "\n"))
     }
     runtime  = var.lambda.runtime
     services = sort(local.services)
   }
   package_hash = substr(sha256(jsonencode(local.package_inputs)), 0, 32)
 
-  # The deployed name keeps two instances that share a bucket and a source from managing the same object.
+  # The deployed name keeps two functions that share a bucket and their sources from managing the same object.
   package_key = "functions/${var.name}/${local.package_hash}"
 
   # Below the root's .terraform: writable, ignored by git, and the same text in every checkout.
-  package_zip = "${path.root}/.terraform/packages/${var.source_name}-${local.package_hash}.zip"
+  package_zip = "${path.root}/.terraform/packages/${replace(var.code.folders[0], "/", "-")}-${local.package_hash}.zip"
 }
 
 # What goes into the package. It is written before the build and the build hangs on it: whoever may not write to the
@@ -58,14 +61,14 @@ resource "terraform_data" "package" {
   triggers_replace = [local.package_hash, var.bucket.arn, aws_s3_object.manifest[0].etag]
 
   provisioner "local-exec" {
-    interpreter = [var.python, "-B", "${local.functions_dir}/build.py"] # no shell, so nothing to quote
+    interpreter = [var.python, "-B", local.builder] # no shell, so nothing to quote
     command     = local.package_zip
     environment = {
       PACKAGE_SPEC = jsonencode({
         architecture = local.architecture
         files        = local.package_files
         requirements = local.package_requirements
-        root         = local.functions_dir
+        root         = var.code.root
         runtime      = var.lambda.runtime
         services     = local.services
       })

@@ -12,6 +12,45 @@ variable "bucket" {
   }
 }
 
+variable "code" {
+  description = <<-EOT
+    What the package is built from:
+    - `folders`: Python packages below `root` that go into the zip, the function's own first.
+    - `handler`: entry point; `<first folder>.handler.handler` unless set.
+    - `requirements`: pip requirements with hashes, relative to `root`; `<first folder>/requirements.txt` unless set.
+    - `root`: folder that all paths are relative to, inside the zip too.
+    - `services`: what boto3 makes clients for, by the names of botocore's folders; data of all other services is left out. A durable function's `lambda` is always there.
+  EOT
+  type = object({
+    folders      = list(string)
+    handler      = optional(string)
+    requirements = optional(string)
+    root         = string
+    services     = optional(list(string), [])
+  })
+  nullable = false
+
+  validation {
+    condition     = length(var.code.folders) > 0 && alltrue([for folder in var.code.folders : can(regex("^[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*$", folder))])
+    error_message = "code.folders is ${jsonencode(var.code.folders)}: name at least one folder below code.root, each a name that Python can import, such as \"order_workflow\"."
+  }
+
+  validation {
+    condition     = alltrue([for folder in var.code.folders : length(fileset("${var.code.root}/${folder}", "**/[A-Za-z_]*.py")) > 0])
+    error_message = "code.folders is ${jsonencode(var.code.folders)}: below code.root (\"${var.code.root}\") there is no Python file in ${join(", ", [for folder in var.code.folders : folder if length(fileset("${var.code.root}/${folder}", "**/[A-Za-z_]*.py")) == 0])}."
+  }
+
+  validation {
+    condition     = var.code.handler == null || can(regex("^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)+$", var.code.handler))
+    error_message = "code.handler is \"${try(coalesce(var.code.handler), "")}\": give the dotted name of a function, such as \"order_workflow.handler.handler\"."
+  }
+
+  validation {
+    condition     = length(var.code.folders) == 0 || try(fileexists("${var.code.root}/${coalesce(var.code.requirements, "${var.code.folders[0]}/requirements.txt")}"), false)
+    error_message = "code.requirements: there is no file \"${var.code.root}/${try(coalesce(var.code.requirements, "${var.code.folders[0]}/requirements.txt"), "")}\". Pin the function's dependencies with hashes there (`uv pip compile --generate-hashes`), or name the file."
+  }
+}
+
 variable "description" {
   description = "Description of the function."
   type        = string
@@ -187,17 +226,6 @@ variable "reserved_concurrency" {
   validation {
     condition     = var.reserved_concurrency >= -1 && floor(var.reserved_concurrency) == var.reserved_concurrency
     error_message = "reserved_concurrency is ${var.reserved_concurrency}: give a whole number, or -1 to reserve nothing."
-  }
-}
-
-variable "source_name" {
-  description = "Which of the packages in `functions/` this is."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = contains(["approval", "maintenance", "slack_webhook"], var.source_name)
-    error_message = "source_name is \"${var.source_name}\": functions/ has approval, maintenance and slack_webhook."
   }
 }
 

@@ -1,4 +1,5 @@
 locals {
+  functions     = "${path.module}/../../functions"
   function_name = "${var.name}-maintenance"
 
   # Account, partition and region of the function are those of the state machines that it can hold.
@@ -10,6 +11,7 @@ module "function" {
   source = "../lambda_function"
 
   bucket               = var.bucket
+  code                 = merge(jsondecode(file("${local.functions}/packages.json")).maintenance, { root = local.functions })
   description          = "Maintenance gate: holds Step Functions executions while their state machine has the tag Maintenance"
   lambda               = var.lambda
   logs                 = var.logs
@@ -18,7 +20,6 @@ module "function" {
   package              = var.package
   python               = var.python
   reserved_concurrency = var.reserved_concurrency
-  source_name          = "maintenance"
   tags                 = var.tags
   timeout              = var.timeout
 

@@ -1,12 +1,48 @@
 locals {
+  functions     = "${path.module}/../../functions"
   function_name = "${var.name}-slack-webhook"
   path          = "/slack/interactions"
+  request_url   = "${aws_apigatewayv2_api.this.api_endpoint}${local.path}"
+
+  # Events go to a bus beside the approval function.
+  approval_arn = split(":", var.approval_function_arn)
+
+  # https://docs.slack.dev/reference/app-manifest
+  slack_app_manifest = {
+    _metadata = { major_version = 1, minor_version = 1 }
+    display_information = {
+      name        = coalesce(var.slack.app_name, substr("Approvals ${var.name}", 0, 35))
+      description = "Asks for approvals on behalf of workflows in AWS."
+    }
+    features = {
+      # Without the tab Slack delivers no direct messages of the app; people cannot write to it.
+      app_home = { home_tab_enabled = false, messages_tab_enabled = true, messages_tab_read_only_enabled = true }
+      bot_user = { display_name = "${var.name}-approvals", always_online = true }
+    }
+    oauth_config = {
+      scopes = {
+        bot = [
+          "channels:history", # whether a message arrived when the connection broke, in public channels
+          "chat:write",
+          "groups:history", # the same in private channels
+          "usergroups:read",
+        ]
+      }
+    }
+    settings = {
+      interactivity          = { is_enabled = true, request_url = local.request_url }
+      org_deploy_enabled     = false
+      socket_mode_enabled    = false
+      token_rotation_enabled = false
+    }
+  }
 }
 
 module "function" {
   source = "../lambda_function"
 
   bucket               = var.bucket
+  code                 = merge(jsondecode(file("${local.functions}/packages.json")).slack_webhook, { root = local.functions })
   description          = "Approval gate: receives the clicks from Slack"
   lambda               = var.lambda
   logs                 = var.logs
@@ -15,7 +51,6 @@ module "function" {
   package              = var.package
   python               = var.python
   reserved_concurrency = var.reserved_concurrency
-  source_name          = "slack_webhook"
   tags                 = var.tags
   timeout              = 30 # a click takes less than 3 seconds; status events read histories
 
@@ -23,6 +58,7 @@ module "function" {
     APPROVAL_FUNCTION_ARN    = var.approval_function_arn
     BUCKET                   = var.bucket.name
     ENVIRONMENT              = coalesce(var.environment, var.name)
+    EVENT_BUS_NAME           = var.event_bus_name
     SLACK_API_URL            = var.slack.api_url
     SLACK_BOT_TOKEN_ARN      = var.slack.bot_token_secret_arn
     SLACK_SIGNING_SECRET_ARN = var.slack.signing_secret_secret_arn
@@ -63,6 +99,10 @@ module "function" {
           "lambda:SendDurableExecutionCallbackSuccess",
         ]
         resources = ["${var.approval_function_arn}:*"]
+      }
+      Events = {
+        actions   = ["events:PutEvents"]
+        resources = [join(":", ["arn", local.approval_arn[1], "events", local.approval_arn[3], local.approval_arn[4], "event-bus/${var.event_bus_name}"])]
       }
       SlackBotToken = {
         actions   = [strcontains(var.slack.bot_token_secret_arn, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]

@@ -25,6 +25,18 @@ variable "environment" {
   default     = null
 }
 
+variable "event_bus_name" {
+  description = "EventBridge bus of this account and region that gets the events `Approval Requested` and `Approval Decided`."
+  type        = string
+  default     = "default"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.event_bus_name))
+    error_message = "event_bus_name is \"${var.event_bus_name}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
+  }
+}
+
 variable "lambda" {
   description = "What all functions of a stack have in common (alarms, failed events, role, runtime, tracing, VPC); see `modules/lambda_function`."
   type = object({
@@ -101,11 +113,13 @@ variable "slack" {
   description = <<-EOT
     Slack:
     - `api_url`: address of the Web API (GovSlack: `https://slack-gov.com/api/`).
+    - `app_name`: name of the Slack app in the manifest; null means `Approvals <name>`.
     - `bot_token_secret_arn`, `signing_secret_secret_arn`: ARNs of the Secrets Manager secrets or SSM parameters that hold them.
     - `kms_key_arns`: KMS keys of the secrets, if they are your own.
   EOT
   type = object({
     api_url                   = optional(string, "https://slack.com/api/")
+    app_name                  = optional(string)
     bot_token_secret_arn      = string
     kms_key_arns              = optional(list(string), [])
     signing_secret_secret_arn = string
@@ -115,6 +129,11 @@ variable "slack" {
   validation {
     condition     = can(regex("^(https://[^/]+|http://127\\.0\\.0\\.1:[0-9]+)/(.*/)?$", var.slack.api_url))
     error_message = "slack.api_url is \"${var.slack.api_url}\": give an https:// address that ends in \"/\", such as https://slack.com/api/ (http:// is taken for 127.0.0.1 only)."
+  }
+
+  validation {
+    condition     = var.slack.app_name == null || try(length(var.slack.app_name) >= 1 && length(var.slack.app_name) <= 35, false)
+    error_message = "slack.app_name is \"${try(coalesce(var.slack.app_name), "")}\": give 1 to 35 characters, Slack's limit."
   }
 
   # What is no ARN may be the secret itself: neither the message nor Terraform's own note on the condition shows it.

@@ -140,6 +140,14 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(project: Project, tmp_path
     assert not (tmp_path / "app.zip").exists()
 
 
+def test_requirements_without_hashes_are_refused_with_the_way_to_get_them(project: Project, tmp_path: Path) -> None:
+    (project.root / "app" / "requirements.txt").write_text("six==1.17.0\n")
+    done = project.run(tmp_path / "app.zip")
+    assert done.returncode == 1
+    assert "every requirement must have a version and a hash; write the file with `uv pip compile" in done.stderr
+    assert not (tmp_path / "app.zip").exists()
+
+
 def test_an_index_that_cannot_be_reached_is_an_error_with_the_ways_out(project: Project, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     project.environment |= {

@@ -125,6 +125,10 @@ def run_in(interpreter: str, script: str, *arguments: object) -> dict[str, objec
 
 def test_there_is_a_package_for_every_function() -> None:
     folders = {path.parent.name for path in FUNCTIONS.glob("*/requirements.txt")}
+    definitions = json.loads((FUNCTIONS / "packages.json").read_text())
+    assert {name: definition["folders"] for name, definition in definitions.items()} == {
+        name: [name, "shared"] for name in SOURCES
+    }
     assert set(build.definitions(FUNCTIONS, build.DEFAULT_RUNTIME, build.DEFAULT_ARCHITECTURE)) == folders == {*SOURCES}
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BUCKET = {"arn": "arn:aws:s3:::shop", "name": "shop"}
 KEY = arn("kms", "key/1")
 APPROVAL = arn("lambda", "function:orders-approval")
+CODE = {"folders": ["maintenance", "shared"], "root": "../../functions", "services": ["s3"]}
 FUNCTION = {
     "aws_cloudwatch_log_group": 1,
     "aws_iam_role": 1,
@@ -53,10 +54,10 @@ def test_the_bucket_takes_a_name_a_key_and_expirations(planner: Planner) -> None
 def test_a_function_that_is_not_durable_gets_no_checkpoints(planner: Planner) -> None:
     variables = {
         "bucket": BUCKET,
+        "code": CODE,
         "environment_variables": {"LEVEL": "1"},
         "lambda": {"failed_events": {"arn": arn("sns", "failed")}},
         "name": "orders-extra",
-        "source_name": "maintenance",
         "statements": {"Read": {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::shop/x/*"]}},
     }
     plan = planner.settled("modules/lambda_function", variables)
@@ -137,22 +138,24 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "lambda_function": (
         {
+            "code": {"folders": ["order-workflow"], "handler": "handler", "root": "../../functions"},
             "durable_config": {"execution_timeout": 0},
             "event_invoke": {"maximum_retries": 3},
             "memory_size": 64,
             "name": "orders extra",
             "reserved_concurrency": -2,
-            "source_name": "webhook",
             "timeout": 901,
         },
         [
+            'code.folders is ["order-workflow"]: name at least one folder below code.root',
+            'code.handler is "handler": give the dotted name of a function',
+            'code.requirements: there is no file "../../functions/order-workflow/requirements.txt"',
             "bucket is null: name the bucket that the package is built into, or pass a ready-made one in `package`",
             "execution_timeout must be 1 to 31622400 seconds (366 days) and retention_period 1 to 90 days",
             "maximum_retries must be 0, 1 or 2 and maximum_event_age 60 to 21600 seconds",
             "memory_size is 64: Lambda takes 128 to 10240 MB",
             'name is "orders extra" (12 characters): use 1 to 64 letters',
             "reserved_concurrency is -2: give a whole number, or -1 to reserve nothing",
-            'source_name is "webhook": functions/ has approval, maintenance and slack_webhook',
             "timeout is 901: Lambda takes 1 to 900 seconds",
         ],
     ),

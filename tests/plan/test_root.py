@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -70,6 +71,11 @@ CLAIMS: dict[str, dict[str, Any]] = {
         "Condition": {"StringLikeIfExists": {"s3:prefix": ["approval-claims/*"]}},
     },
 }
+EVENTS = {
+    "Effect": "Allow",
+    "Action": ["events:PutEvents"],
+    "Resource": [arn("events", "event-bus/default")],
+}
 BOT_TOKEN = {
     "Effect": "Allow",
     "Action": ["secretsmanager:GetSecretValue"],
@@ -79,6 +85,7 @@ STATE_MACHINES = [arn("states", "stateMachine:*")]
 POLICIES: dict[str, dict[str, dict[str, Any]]] = {
     "approval": {
         **CLAIMS,
+        "Events": EVENTS,
         "Logs": LOGS | {"Resource": [arn("logs", "log-group:/aws/lambda/orders-approval:*")]},
         "SlackBotToken": BOT_TOKEN,
         "TaskAnswers": {
@@ -139,6 +146,7 @@ POLICIES: dict[str, dict[str, dict[str, Any]]] = {
             ],
             "Resource": [arn("lambda", "function:orders-approval:*")],
         },
+        "Events": EVENTS,
         "Logs": LOGS | {"Resource": [arn("logs", "log-group:/aws/lambda/orders-slack-webhook:*")]},
         "SlackBotToken": BOT_TOKEN,
         "SlackSigningSecret": BOT_TOKEN | {"Resource": [SLACK["signing_secret_secret_arn"]]},
@@ -174,6 +182,7 @@ def test_without_the_approval_gate_nothing_of_it_is_made(planner: Planner) -> No
         "approval_function_arn",
         "approval_function_name",
         "approval_task_state",
+        "slack_app_manifest",
         "slack_request_url",
         "slack_webhook_function_name",
     }
@@ -265,6 +274,7 @@ def test_the_functions_get_their_settings_and_no_secret(both: Plan) -> None:
         "BUCKET": "orders-gates-20260101",
         "DEFAULT_TIMEOUT_SECONDS": "86400",
         "ENVIRONMENT": "orders",
+        "EVENT_BUS_NAME": "default",
         "EXECUTION_TIMEOUT_SECONDS": "2678400",
         "SLACK_API_URL": "https://slack.com/api/",
         "SLACK_BOT_TOKEN_ARN": SLACK["bot_token_secret_arn"],
@@ -274,6 +284,7 @@ def test_the_functions_get_their_settings_and_no_secret(both: Plan) -> None:
         "APPROVAL_FUNCTION_ARN": arn("lambda", "function:orders-approval"),
         "BUCKET": "orders-gates-20260101",
         "ENVIRONMENT": "orders",
+        "EVENT_BUS_NAME": "default",
         "SLACK_API_URL": "https://slack.com/api/",
         "SLACK_BOT_TOKEN_ARN": SLACK["bot_token_secret_arn"],
         "SLACK_SIGNING_SECRET_ARN": SLACK["signing_secret_secret_arn"],
@@ -424,11 +435,38 @@ def test_the_outputs_are_what_a_stack_needs(both: Plan) -> None:
     outputs = both.outputs
     assert outputs["approval_function_arn"] == arn("lambda", "function:orders-approval:live")
     assert outputs["maintenance_function_arn"] == arn("lambda", "function:orders-maintenance:live")
-    assert outputs["bucket_name"] == "orders-gates-20260101"
+    assert (outputs["bucket_name"], outputs["bucket_arn"]) == ("orders-gates-20260101", BUCKET)
     assert outputs["slack_request_url"] == f"https://a1b2c3d4e5.execute-api.{REGION}.amazonaws.com/slack/interactions"
     for gate in ("approval", "maintenance"):
         (caller,) = statements(outputs[f"{gate}_caller_policy_json"]).values()
         assert (caller["Action"], caller["Resource"]) == ("lambda:InvokeFunction", outputs[f"{gate}_function_arn"])
+
+
+def test_the_slack_app_manifest_has_the_scopes_and_the_request_url_and_nothing_that_listens(both: Plan) -> None:
+    manifest = json.loads(both.outputs["slack_app_manifest"])
+    assert manifest["display_information"]["name"] == "Approvals orders"
+    assert manifest["features"]["bot_user"] == {"always_online": True, "display_name": "orders-approvals"}
+    assert manifest["features"]["app_home"]["messages_tab_enabled"] is True  # or direct messages are refused
+    scopes = ["channels:history", "chat:write", "groups:history", "usergroups:read"]
+    assert manifest["oauth_config"] == {"scopes": {"bot": scopes}}
+    assert manifest["settings"] == {
+        "interactivity": {"is_enabled": True, "request_url": both.outputs["slack_request_url"]},
+        "org_deploy_enabled": False,
+        "socket_mode_enabled": False,
+        "token_rotation_enabled": False,
+    }
+
+
+def test_the_events_go_to_a_bus_of_ones_own(planner: Planner) -> None:
+    gate = {"approvers": ["U0123ABCD"], "event_bus_name": "shop.approvals"}
+    slack = {**SLACK, "app_name": "Shop gate"}
+    plan = planner.settled(".", {"name": "orders", "approval_gate": gate, "slack": slack})
+    for function in ("approval", "slack-webhook"):
+        values = plan.one(f"{FUNCTIONS[function]}.aws_lambda_function.this")
+        assert values["environment"][0]["variables"]["EVENT_BUS_NAME"] == "shop.approvals"
+        policy = statements(plan.one(f"{FUNCTIONS[function]}.aws_iam_role_policy.this")["policy"])
+        assert policy["Events"]["Resource"] == [arn("events", "event-bus/shop.approvals")]
+    assert json.loads(plan.outputs["slack_app_manifest"])["display_information"]["name"] == "Shop gate"
 
 
 def test_a_package_is_named_by_all_that_goes_into_it(both: Plan, function: str) -> None:
@@ -440,7 +478,8 @@ def test_a_package_is_named_by_all_that_goes_into_it(both: Plan, function: str) 
     assert package["source"].startswith("./.terraform/packages/")
     content = json.loads(manifest["content"])
     spec = build.definitions(FUNCTIONS_FOLDER, build.DEFAULT_RUNTIME, build.DEFAULT_ARCHITECTURE)[source]
-    assert set(content["files"]) == {*spec.files, spec.requirements, "build.py"}
+    assert set(content["files"]) == {*spec.files, spec.requirements}
+    assert content["builder"] == hashlib.sha256(Path(build.__file__).read_bytes()).hexdigest()
     assert (content["runtime"], content["architecture"]) == (spec.runtime, spec.architecture)
     assert set(content["services"]) == spec.services
 
@@ -611,6 +650,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             "approval_gate": {
                 "approvers": ["alice@example.com"],
                 "default_timeout": 10,
+                "event_bus_name": "arn:aws:events:us-east-2:123456789012:event-bus/default",
                 "execution_timeout": 60,
                 "retention_period": 0,
             },
@@ -618,6 +658,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         [
             'approval_gate.approvers is ["alice@example.com"]: give Slack user ids such as "U0123ABCD"',
+            'event-bus/default": give the name (not ARN) of an event bus',
             "approval_gate.execution_timeout is 60: give 180 to 31622400 seconds (366 days)",
             "approval_gate.default_timeout is 10: it must be 1 to -60 seconds",
             "approval_gate.retention_period is 0: give 1 to 90 days",
@@ -643,9 +684,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         ],
     ),
     "Slack's address and channel": (
-        {**BOTH, "slack": {**SLACK, "api_url": "http://slack.com/api/", "channel": "approvals"}},
+        {**BOTH, "slack": {**SLACK, "api_url": "http://slack.com/api/", "app_name": "x" * 36, "channel": "approvals"}},
         [
             'slack.api_url is "http://slack.com/api/": give an https:// address that ends in "/"',
+            f'slack.app_name is "{"x" * 36}": give 1 to 35 characters',
             'slack.channel is "approvals": give a channel id such as "C0123ABCD"',
         ],
     ),
