@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from shared.button import Button
+from slack_webhook.deadline import Deadline
+from slack_webhook.groups import PREFIX, GroupUnknownError, UserGroups, mention
 from slack_webhook.interaction import Person
 
 
@@ -13,28 +15,30 @@ class Refusal:
     Attributes:
         code: For the log.
         text: For the person (mrkdwn).
+        reason: What else the log should say.
     """
 
     code: str
     text: str
+    reason: str | None = None
 
 
-def refusal(button: Button, person: Person) -> Refusal | None:
+def refusal(button: Button, person: Person, groups: UserGroups, deadline: Deadline) -> Refusal | None:
     """Return why a person may not decide by this button, or None if they may.
 
     User ids alone would do, but a shared channel also shows the button to members of other organizations: what they
     are told then is that, and not who the approvers are.
+
+    Args:
+        button: What was clicked.
+        person: Who clicked.
+        groups: For approvers that are user groups; asked last, and only if the answer depends on them.
+        deadline: When Slack stops waiting.
     """
     if person.team != button.team:
         return Refusal(
             code="other_workspace",
             text="You cannot decide this request: it belongs to another workspace. Nothing was changed.",
-        )
-    if person.id not in button.approvers:
-        approvers = ", ".join(f"<@{user}>" for user in button.approvers)
-        return Refusal(
-            code="not_an_approver",
-            text=f"You cannot decide this request: its approvers are {approvers}. Nothing was changed.",
         )
     if person.id == button.requester and not button.allow_self_approval:
         return Refusal(
@@ -43,4 +47,23 @@ def refusal(button: Button, person: Person) -> Refusal | None:
         )
     if person.id in button.voted:
         return Refusal(code="voted_already", text="Your vote is counted already. Nothing was changed.")
-    return None
+    if person.id in button.approvers:
+        return None
+    return _not_in_a_group(button, person, groups, deadline)
+
+
+def _not_in_a_group(button: Button, person: Person, groups: UserGroups, deadline: Deadline) -> Refusal | None:
+    unknown: GroupUnknownError | None = None
+    for group in (approver for approver in button.approvers if approver.startswith(PREFIX)):
+        try:
+            if person.id in groups.members(group, deadline):
+                return None
+        except GroupUnknownError as error:
+            unknown = error
+    if unknown:
+        return Refusal(code="group_unknown", text=unknown.told, reason=str(unknown))
+    approvers = ", ".join(mention(approver) for approver in button.approvers)
+    return Refusal(
+        code="not_an_approver",
+        text=f"You cannot decide this request: its approvers are {approvers}. Nothing was changed.",
+    )

@@ -7,10 +7,11 @@ from shared.button import Button, ButtonUnreadableError
 from shared.click import Click
 from shared.message import ACTIONS_BLOCK_ID, locked, outcome_text
 from slack_webhook import feedback
-from slack_webhook.authorisation import refusal
-from slack_webhook.callbacks import Callbacks, Outcome
+from slack_webhook.authorisation import Refusal, refusal
+from slack_webhook.callbacks import Outcome
 from slack_webhook.deadline import Deadline
-from slack_webhook.executions import Ending, Execution, Executions
+from slack_webhook.executions import Ending, Execution
+from slack_webhook.gate import Gate
 from slack_webhook.interaction import ButtonClick
 
 _DECISIONS = {"approve": "approved", "reject": "rejected", "cancel": "cancelled"}
@@ -33,13 +34,12 @@ _UNKNOWN = (
 _log = logs.logger(__name__)
 
 
-def handle(click: ButtonClick, callbacks: Callbacks, executions: Executions, now: datetime, deadline: Deadline) -> None:
+def handle(click: ButtonClick, gate: Gate, now: datetime, deadline: Deadline) -> None:
     """Count a click if the person may decide, and tell people what became of it.
 
     Args:
         click: What Slack sent, its signature verified.
-        callbacks: The approval function's callbacks.
-        executions: The approval function's executions.
+        gate: Clients.
         now: The time of the decision (aware, UTC).
         deadline: When Slack stops waiting.
     """
@@ -55,17 +55,21 @@ def handle(click: ButtonClick, callbacks: Callbacks, executions: Executions, now
         _log.warning("click refused", extra={**facts, "refusal": "button_unreadable", "reason": str(error)})
         feedback.note(click.response_url, _UNREADABLE, deadline)
         return
-    refused = refusal(button, click.person)
+    refused = refusal(button, click.person, gate.groups, deadline)
     if refused:
-        _log.warning("click refused", extra={**facts, "refusal": refused.code, "choice": button.choice})
+        _log.warning("click refused", extra={**facts, **_logged(refused), "choice": button.choice})
         feedback.note(click.response_url, refused.text, deadline)
         return
-    outcome = callbacks.complete_first_open(button.callback_ids, _result(button, click, now), deadline)
+    outcome = gate.callbacks.complete_first_open(button.callback_ids, _result(button, click, now), deadline)
     _log.info("click handled", extra={**facts, "choice": button.choice, "outcome": outcome.value})
     if outcome is Outcome.CLOSED:
-        _tell_late(click, executions.find(button.execution_arn, deadline), deadline)
+        _tell_late(click, gate.executions.find(button.execution_arn, deadline), deadline)
     else:
         _tell(button, click, outcome, now, deadline)
+
+
+def _logged(refused: Refusal) -> dict[str, str]:
+    return {"refusal": refused.code} | ({"reason": refused.reason} if refused.reason else {})
 
 
 def _result(button: Button, click: ButtonClick, now: datetime) -> bytes:

@@ -8,10 +8,8 @@ from typing import Any
 from shared import logs
 from shared.secrets import Secret, SecretError
 from slack_webhook import click, http_api
-from slack_webhook.aws import lambda_client
-from slack_webhook.callbacks import Callbacks
 from slack_webhook.deadline import ANSWER_WITHIN, Deadline
-from slack_webhook.executions import Executions
+from slack_webhook.gate import Gate
 from slack_webhook.interaction import ButtonClick, MalformedPayloadError, Other, SslCheck, is_ssl_check, parse
 from slack_webhook.settings import Settings
 from slack_webhook.signature import SIGNATURE_HEADER, SignatureCheck
@@ -24,9 +22,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings) -> None:
         self._signature = SignatureCheck(Secret(settings.signing_secret_arn))
-        client = lambda_client()
-        self._callbacks = Callbacks(client)
-        self._executions = Executions(client)
+        self._gate = Gate.from_settings(settings)
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Answer an HTTP request.
@@ -53,7 +49,7 @@ class Endpoint:
             return http_api.answer(HTTPStatus.SERVICE_UNAVAILABLE, "the signature cannot be verified now")
         match interaction:
             case ButtonClick():
-                click.handle(interaction, self._callbacks, self._executions, datetime.now(UTC), deadline)
+                click.handle(interaction, self._gate, datetime.now(UTC), deadline)
             case SslCheck():
                 _log.info("ssl check answered")
             case Other():

@@ -73,6 +73,11 @@ class Call:
     def json(self) -> Any:
         return json.loads(self.body)
 
+    @property
+    def arguments(self) -> dict[str, list[str]]:
+        """Arguments of a form."""
+        return parse_qs(self.body.decode()) or self.query
+
 
 class Server:
     """An HTTP server on a free port that records what it is asked and answers by a function or a script."""
@@ -249,6 +254,9 @@ def step(name: str, result: Any) -> dict[str, Any]:
     }
 
 
+NO_SUCH_GROUP = {"ok": False, "error": "no_such_subteam"}
+
+
 class FakeSlack:
     """`response_url` and the Web API."""
 
@@ -259,6 +267,7 @@ class FakeSlack:
     def reset(self) -> None:
         self.server.reset()
         self.api_error: str | None = None
+        self.groups: dict[str, list[str]] = {}
 
     def _respond(self, call: Call) -> Reply:
         if call.path.startswith("/api/"):
@@ -266,6 +275,10 @@ class FakeSlack:
                 return Reply(200, {"ok": False, "error": "invalid_auth"})
             if self.api_error:
                 return Reply(200, {"ok": False, "error": self.api_error})
+            if call.path == "/api/usergroups.users.list":
+                [group] = call.arguments["usergroup"]
+                found = group in self.groups
+                return Reply(200, {"ok": found, "users": self.groups[group]} if found else NO_SUCH_GROUP)
             answer = {"team_id": TEAM, "url": "https://acme.slack.com/", "channel": CHANNEL, "ts": TS}
             return Reply(200, {"ok": True, **answer})
         return Reply(200, {"ok": True})
@@ -282,6 +295,9 @@ class FakeSlack:
     @property
     def replacements(self) -> list[dict[str, Any]]:
         return [call.json for call in self._feedback() if call.json.get("replace_original")]
+
+    def called(self, method: str) -> list[Call]:
+        return [call for call in self.server.calls if call.path == f"/api/{method}"]
 
     @property
     def updates(self) -> list[dict[str, Any]]:
