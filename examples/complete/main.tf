@@ -45,7 +45,9 @@ resource "aws_sfn_state_machine" "order" {
 
   # The tag is the switch that people use: an apply in the middle of maintenance must not end it.
   lifecycle {
-    ignore_changes = [tags["Maintenance"], tags_all["Maintenance"]]
+    ignore_changes = [
+      tags["Maintenance"], tags["MaintenanceUntil"], tags_all["Maintenance"], tags_all["MaintenanceUntil"],
+    ]
   }
 
   depends_on = [aws_iam_role_policy.ask, aws_iam_role_policy.check_in]

@@ -71,6 +71,7 @@ class Gate:
         keys: The bucket's layout.
         runtime: Time, randomness and the invocation.
         limits: The protocol's numbers.
+        names: Names of the state machines that the gate serves; `*` stands for any characters.
         known_flags: Flags that this container has read; outlives the invocation.
     """
 
@@ -78,12 +79,13 @@ class Gate:
     keys: Keys
     runtime: Runtime
     limits: Limits = field(default_factory=Limits)
+    names: tuple[str, ...] = ("*",)
     known_flags: MutableMapping[str, Seen] = field(default_factory=dict)
 
     @cached_property
     def home(self) -> Home:
         """Where this function lives."""
-        return Home.of_function(self.runtime.function_arn)
+        return Home.of_function(self.runtime.function_arn, self.names)
 
     @cached_property
     def flags(self) -> Flags:

@@ -1,5 +1,6 @@
 """Entry point: who asked for what, and which part of the gate answers."""
 
+import json
 import os
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from maintenance.refresh import Notes, refresh_each
 from maintenance.status import status
 from maintenance.sweep import sweep
 from shared.environment import optional, required
+from shared.errors import ConfigurationError
 from shared.logs import logger
 
 INVALID_CHECK_IN = "Maintenance.InvalidCheckIn"
@@ -43,6 +45,7 @@ class Settings:
 
     cloud: Cloud
     keys: Keys
+    names: tuple[str, ...]
     known_flags: MutableMapping[str, Seen] = field(default_factory=dict)
 
 
@@ -51,10 +54,23 @@ def settings() -> Settings:
     """Read the environment and make the clients, once.
 
     Raises:
-        ConfigurationError: If an environment variable is missing.
+        ConfigurationError: If an environment variable is missing or wrong.
     """
     bucket = required("Bucket", "the name of the S3 bucket for flags and parked tasks")
-    return Settings(Aws(bucket), Keys.below(optional("Prefix")))
+    return Settings(Aws(bucket), Keys.below(optional("Prefix")), _names(optional("StateMachineNames", '["*"]')))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        raise ConfigurationError(
+            f"environment variable StateMachineNames is {text!r}; set it to a JSON list of state machine names, "
+            'in which * stands for any characters, such as ["Order*"]'
+        )
+    return tuple(names)
 
 
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
@@ -71,6 +87,7 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
     gate = Gate(
         cloud=container.cloud,
         keys=container.keys,
+        names=container.names,
         known_flags=container.known_flags,
         runtime=Runtime(
             function_arn=context.invoked_function_arn,

@@ -43,7 +43,8 @@ def folders(gate: Gate) -> list[str]:
 def tagged(gate: Gate) -> dict[str, dict[str, str]]:
     """Return the tags of the state machines that have a tag of this gate, by name.
 
-    This listing may lag: it only chooses which state machines to look at.
+    This listing may lag: it only chooses which state machines to look at. Those of names that the gate does not serve
+    are left out. Their flags and parked tasks, from a time when it did, are not: nothing parked is ever forgotten.
 
     Raises:
         CloudError: If the Tagging API does not answer.
@@ -57,7 +58,7 @@ def tagged(gate: Gate) -> dict[str, dict[str, str]]:
                 try:
                     tags[gate.home.machine_of(arn).name] = dict(found)
                 except MachineArnError:
-                    continue  # not a state machine after all
+                    continue  # not one of this gate's state machines
             if (after := page.after) is None:
                 break
     return tags

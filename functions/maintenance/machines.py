@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Self
 
 from shared.errors import WorkflowGatesError
@@ -25,17 +26,27 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where this function lives. State machines elsewhere are not served: their tags cannot be read from here."""
+    """Where this function lives, and the names that it serves. The tags of other state machines it may not read."""
 
     partition: str
     region: str
     account: str
+    names: tuple[str, ...] = ("*",)
 
     @classmethod
-    def of_function(cls, function_arn: str) -> Self:
-        """Return the home that a Lambda function's ARN names."""
+    def of_function(cls, function_arn: str, names: tuple[str, ...] = ("*",)) -> Self:
+        """Return the home that a Lambda function's ARN names.
+
+        Args:
+            function_arn: The function.
+            names: Names of state machines that it serves; `*` stands for any characters.
+        """
         _, partition, _, region, account, *_ = function_arn.split(":")
-        return cls(partition, region, account)
+        return cls(partition, region, account, names)
+
+    def serves(self, name: str) -> bool:
+        """Return whether a state machine of this name belongs to this gate."""
+        return any(fnmatchcase(name, pattern) for pattern in self.names)
 
     def machine(self, name: str) -> Machine:
         """Return the state machine of this name in this account and region."""
@@ -45,7 +56,7 @@ class Home:
         """Return the state machine that an ARN names, with or without version, alias or map label.
 
         Raises:
-            MachineArnError: If the ARN is of something else, or of another account or region.
+            MachineArnError: If the ARN is of something else, of another account or region, or not of a served name.
         """
         try:
             scheme, partition, service, region, account, kind, rest = arn.split(":", 6)
@@ -67,6 +78,10 @@ class Home:
         name = re.split("[:/]", rest, maxsplit=1)[0]
         if not is_name(name):
             raise MachineArnError(f"it holds no valid state machine name; {_FIX}")
+        if not self.serves(name):
+            raise MachineArnError(
+                f"this gate serves {', '.join(self.names)} only; add the name to its state_machine_names"
+            )
         return self.machine(name)
 
 

@@ -180,6 +180,7 @@ class World:
     limits: Limits = field(default_factory=Limits)
     now: datetime = datetime(2030, 1, 1, tzinfo=UTC)
     seconds_left: Callable[[], float] = lambda: 300.0
+    names: tuple[str, ...] = ("*",)
     known_flags: dict[str, Seen] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -224,6 +225,7 @@ class World:
             cloud=cast("Cloud", self.watched),
             keys=self.keys,
             limits=self.limits,
+            names=self.names,
             known_flags=self.known_flags,
             runtime=Runtime(
                 function_arn=FUNCTION_ARN,

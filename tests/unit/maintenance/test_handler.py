@@ -15,6 +15,7 @@ from moto import mock_aws
 from moto.core.config import default_user_config
 
 from maintenance import handler as entry
+from maintenance.events import InvalidEventError
 from shared.errors import ConfigurationError
 from tests.unit.maintenance.conftest import BUCKET, FUNCTION_ARN, REGION
 
@@ -50,6 +51,26 @@ def test_without_a_bucket_every_event_says_what_to_set(monkeypatch: pytest.Monke
 
     with pytest.raises(ConfigurationError, match="environment variable Bucket is not set; set it to the name of"):
         entry.handler({"action": "sweep"}, Context())
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("value", ["Order*", "[]", "[1]", "{}"])
+def test_names_that_are_no_list_say_what_to_set(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("StateMachineNames", value)
+
+    with pytest.raises(ConfigurationError, match=r"StateMachineNames is .* set it to a JSON list of state machine"):
+        entry.handler({"action": "sweep"}, Context())
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_machine_whose_name_is_not_served_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("StateMachineNames", '["Order*", "Billing"]')
+    event = {"action": "status", "stateMachineArn": f"arn:aws:states:{REGION}:123456789012:stateMachine:Refund"}
+
+    with pytest.raises(
+        InvalidEventError, match=r"this gate serves Order\*, Billing only; add the name to its state_mach"
+    ):
+        entry.handler(event, Context())
 
 
 @pytest.mark.usefixtures("environment")

@@ -53,6 +53,26 @@ def test_the_sweep_reads_a_flag_again_when_it_changed(world: World) -> None:
     assert world.act("sweep")["machines"] == {"Order": "open"}
 
 
+def test_the_sweep_leaves_tagged_machines_of_names_that_it_does_not_serve_alone(world: World) -> None:
+    world.names = ("Order*",)
+    world.machine("Billing", "Orders")
+    for name in ("Billing", "Orders"):
+        world.tag(name)
+
+    assert world.act("sweep")["machines"] == {"Orders": "closed"}
+
+
+def test_the_sweep_resumes_what_was_parked_before_the_served_names_changed(world: World) -> None:
+    world.tag()
+    tokens = world.park(1)
+    world.untag()
+    world.names = ("Billing",)
+
+    world.act("sweep")
+
+    assert world.outputs(tokens) == ["resumed"]
+
+
 def test_the_sweep_finds_tasks_parked_behind_an_open_gate(world: World) -> None:
     world.put_flag("open")
     token = world.aws.issue()
