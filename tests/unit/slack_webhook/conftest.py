@@ -154,6 +154,7 @@ class FakeAws:
 
     def __init__(self) -> None:
         self.server = Server(self._respond)
+        self._lock = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
@@ -180,9 +181,10 @@ class FakeAws:
         found = call.path.removeprefix(self.CALLBACKS).removesuffix("/succeed")
         if found not in self.open:
             return aws_error("ResourceNotFoundException", 404, f"callback {found} does not exist")
-        if not self.open[found]:
+        with self._lock:  # as on AWS a callback is completed once
+            was_open, self.open[found] = self.open[found], False
+        if not was_open:
             return aws_error("CallbackTimeoutException", 400, f"callback {found} has expired or is closed")
-        self.open[found] = False
         self.results.append((found, call.json))
         return Reply(200, {})
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -246,6 +247,39 @@ def test_two_people_with_two_callbacks_both_count(clicker: Clicker, aws: FakeAws
     clicker.click(**both)
     clicker.click(user="U0SECOND1", **both)
     assert [result["user"]["id"] for _, result in aws.results] == [APPROVER, "U0SECOND1"]
+
+
+@pytest.mark.parametrize("choice", ["approve", "reject"])
+def test_a_vote_that_does_not_decide_alone_is_acknowledged_and_leaves_the_message_to_the_durable_function(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack, choice: str
+) -> None:
+    aws.open = {callback_id(1): True, callback_id(2): True}
+    assert clicker.click(choice=choice, votes_needed=2, callback_ids=(callback_id(1), callback_id(2))) == OK
+    assert len(aws.results) == 1
+    assert slack.replacements == []
+    assert slack.notes[0].startswith(f"Your {'approval' if choice == 'approve' else 'rejection'} is counted. 2 people")
+
+
+def test_a_vote_that_decides_unless_another_comes_first_does_not_lock_the_message(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack
+) -> None:
+    """Where two rejections are needed, a second callback is open: its vote may be read first."""
+    clicker.click(callback_ids=(callback_id(1), callback_id(2)))
+    assert len(aws.results) == 1
+    assert slack.replacements == []
+    assert slack.notes == ["Your approval is counted. The message will show the decision in a moment."]
+
+
+def test_two_people_who_vote_in_the_same_second_take_one_callback_each(clicker: Clicker, aws: FakeAws) -> None:
+    people = [f"U0VOTER{n:02}" for n in range(8)]
+    ids = tuple(callback_id(n) for n in range(1, 9))
+    aws.open = dict.fromkeys(ids, True)
+    payloads = [clicker.payload(user=p, approvers=tuple(people), votes_needed=8, callback_ids=ids) for p in people]
+    clicker.send(payloads.pop())  # a warm container
+    with ThreadPoolExecutor(7) as pool:
+        assert list(pool.map(clicker.send, payloads)) == [OK] * 7
+    assert sorted(result["user"]["id"] for _, result in aws.results) == people
+    assert sorted(completed for completed, _ in aws.results) == sorted(ids)
 
 
 def test_the_result_is_small_however_long_the_name_is(clicker: Clicker, aws: FakeAws) -> None:
