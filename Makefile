@@ -37,8 +37,8 @@ packages: $(VENV)/installed ## Build the function packages into build/packages
 	$(BIN)/python functions/build.py --all build/packages
 
 lock: $(VENV)/installed ## Pin the dependencies of the *.in files anew, with hashes
-	for f in approval maintenance slack_webhook; do \
-	  $(UV_COMPILE) --python-version 3.13 --upgrade functions/$$f/requirements.in -o functions/$$f/requirements.txt || exit 1; done
+	for f in $(wildcard functions/*/requirements.in examples/*/functions/*/requirements.in); do \
+	  $(UV_COMPILE) --python-version 3.13 --upgrade $$f -o $${f%.in}.txt || exit 1; done
 	$(UV_COMPILE) --python-version 3.11 --upgrade requirements-dev.in -o requirements-dev.txt
 
 clean: ## Remove everything that the targets made

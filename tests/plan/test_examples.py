@@ -6,11 +6,12 @@ where it is not; what the task states are made of is tested with the root.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.plan.conftest import SLACK
+from tests.plan.conftest import SLACK, arn, statements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
         "slack": SLACK,
     },
     "maintenance-only": {},
+    "order-workflow": {"approvers": ["U0123ABCD"], "results_channel": "#approval-results", "slack": SLACK},
 }
 
 
@@ -78,6 +80,51 @@ def test_the_existing_stack_keeps_its_bucket_and_gets_both_gates(planner: Planne
     assert "module.workflow_gates.maintenance_task_state" in plan.references("aws_sfn_state_machine.order")
 
 
+def test_the_order_workflow_is_a_durable_function_that_may_ask_and_outlives_the_answer(planner: Planner) -> None:
+    plan = planner.settled("examples/order-workflow", VARIABLES["order-workflow"])
+    gate = plan.one("module.approval_gate[0].module.function.aws_lambda_function.this")
+    order = plan.one("module.order_workflow.aws_lambda_function.this")
+    assert (order["function_name"], order["handler"]) == ("shop-order-workflow", "order_workflow.handler.handler")
+    assert (gate["durable_config"][0]["execution_timeout"], order["durable_config"][0]["execution_timeout"]) == (
+        86400 + 120,
+        86400 + 120 + 3600,
+    )
+    variables = order["environment"][0]["variables"]
+    assert variables == {
+        "APPROVAL_FUNCTION_ARN": arn("lambda", "function:shop-approval:live"),
+        "RESULTS_CHANNEL": "#approval-results",
+        "SLACK_API_URL": "https://slack.com/api/",
+        "SLACK_BOT_TOKEN_ARN": SLACK["bot_token_secret_arn"],
+    }
+    policy = statements(plan.one("module.order_workflow.aws_iam_role_policy.this")["policy"])
+    assert {name: statement["Resource"] for name, statement in policy.items() if name != "Logs"} == {
+        "Announce": [SLACK["bot_token_secret_arn"]],
+        "Ask": [variables["APPROVAL_FUNCTION_ARN"]],
+    }
+    (checkpoint,) = json.loads(plan.one("module.order_workflow.aws_iam_role_policy.checkpoint[0]")["policy"])[
+        "Statement"
+    ]
+    assert checkpoint["Resource"] == arn("lambda", "function:shop-order-workflow:*")
+    retries = plan.one("module.order_workflow.aws_lambda_function_event_invoke_config.live")["maximum_retry_attempts"]
+    assert retries == 0
+
+
+def test_the_order_workflow_is_packed_from_its_own_folder_by_the_module(planner: Planner) -> None:
+    plan = planner.plan("examples/order-workflow", {**VARIABLES["order-workflow"], "bucket_arn": "arn:aws:s3:::own"})
+    assert "aws_s3_bucket" not in plan.counts
+    manifest = plan.one("module.order_workflow.aws_s3_object.manifest[0]")
+    content = json.loads(manifest["content"])
+    assert set(content["files"]) == {
+        f"order_workflow/{name}"
+        for name in ("__init__.py", "announcement.py", "fulfilment.py", "handler.py", "order.py", "requirements.txt")
+    }
+    assert content["services"] == ["lambda", "secretsmanager"]  # lambda is the durable SDK's
+    package = plan.one("module.order_workflow.aws_s3_object.package[0]")
+    assert package["bucket"] == manifest["bucket"] == "own"
+    assert package["key"].startswith("functions/shop-order-workflow/")
+    assert package["source"].startswith("./.terraform/packages/order_workflow-")
+
+
 @pytest.mark.parametrize(
     ("example", "variables", "messages"),
     [
@@ -93,6 +140,21 @@ def test_the_existing_stack_keeps_its_bucket_and_gets_both_gates(planner: Planne
             "approval-only",
             {"approvers": [], "channel": "approvals"},
             ["approvers is empty: name at least one Slack user id", 'channel is "approvals": give a channel id'],
+        ),
+        (
+            "order-workflow",
+            {
+                "approval_timeout": 30,
+                "approvers": [],
+                "results_channel": "results",
+                "slack": {**SLACK, "bot_token_secret_arn": arn("ssm", "parameter/slack-token")},
+            },
+            [
+                "approval_timeout is 30: give 60 to 31536000 seconds",
+                "approvers is empty: name at least one Slack user id",
+                'results_channel is "results": give a channel id',
+                "slack.bot_token_secret_arn is no ARN of a Secrets Manager secret",
+            ],
         ),
     ],
 )
