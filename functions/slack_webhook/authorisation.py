@@ -22,6 +22,15 @@ class Refusal:
     text: str
     reason: str | None = None
 
+    def logged(self) -> dict[str, str]:
+        """Return its fields of a log line."""
+        return {"refusal": self.code} | ({"reason": self.reason} if self.reason else {})
+
+
+_CANCEL_IS_THE_REQUESTERS = Refusal(
+    code="not_the_requester", text="Only who asked for this can cancel it. Nothing was changed."
+)
+
 
 def refusal(button: Button, person: Person, groups: UserGroups, deadline: Deadline) -> Refusal | None:
     """Return why a person may not decide by this button, or None if they may.
@@ -40,6 +49,8 @@ def refusal(button: Button, person: Person, groups: UserGroups, deadline: Deadli
             code="other_workspace",
             text="You cannot decide this request: it belongs to another workspace. Nothing was changed.",
         )
+    if button.choice == "cancel":
+        return None if person.id == button.requester else _CANCEL_IS_THE_REQUESTERS
     if person.id == button.requester and not button.allow_self_approval:
         return Refusal(
             code="own_request",

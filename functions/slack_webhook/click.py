@@ -4,17 +4,25 @@ from datetime import datetime
 
 from shared import logs
 from shared.button import Button, ButtonUnreadableError
+from shared.form import FormInvalidError
 from shared.message import ACTIONS_BLOCK_ID, locked
-from slack_webhook import feedback
-from slack_webhook.authorisation import Refusal, refusal
+from shared.secrets import SecretError
+from shared.slack import SlackError
+from slack_webhook import feedback, modal
+from slack_webhook.authorisation import refusal
 from slack_webhook.callbacks import Outcome
 from slack_webhook.deadline import Deadline
 from slack_webhook.executions import Ending, Execution
 from slack_webhook.gate import Gate
 from slack_webhook.interaction import ButtonClick
-from slack_webhook.vote import CLOSED, NOT_COUNTED, OVERTAKEN, UNKNOWN, Vote
+from slack_webhook.modal import Origin
+from slack_webhook.vote import CLOSED, NOT_COUNTED, OVERTAKEN, UNKNOWN, UNREADABLE, Vote
 
-_UNREADABLE = "This button comes from another version of the approval gate and does not work. Nothing was changed."
+_NO_MODAL = (
+    "The form could not be opened, so nothing was counted. Please click again; "
+    "if it fails again, tell those who run the approval gate."
+)
+
 _log = logs.logger(__name__)
 
 
@@ -37,12 +45,15 @@ def handle(click: ButtonClick, gate: Gate, now: datetime, deadline: Deadline) ->
         button = Button.decode(click.value)
     except ButtonUnreadableError as error:
         _log.warning("click refused", extra={**facts, "refusal": "button_unreadable", "reason": str(error)})
-        feedback.note(click.response_url, _UNREADABLE, deadline)
+        feedback.note(click.response_url, UNREADABLE, deadline)
         return
     refused = refusal(button, click.person, gate.groups, deadline)
     if refused:
-        _log.warning("click refused", extra={**facts, **_logged(refused), "choice": button.choice})
+        _log.warning("click refused", extra={**facts, **refused.logged(), "choice": button.choice})
         feedback.note(click.response_url, refused.text, deadline)
+        return
+    if button.opens_modal:
+        _ask(button, click, gate, deadline)
         return
     vote = Vote(button=button, person=click.person, at=now, channel=click.channel, ts=click.ts)
     outcome = gate.callbacks.complete_first_open(button.callback_ids, vote.result(), deadline)
@@ -61,8 +72,24 @@ def handle(click: ButtonClick, gate: Gate, now: datetime, deadline: Deadline) ->
             feedback.note(click.response_url, UNKNOWN, deadline)
 
 
-def _logged(refused: Refusal) -> dict[str, str]:
-    return {"refusal": refused.code} | ({"reason": refused.reason} if refused.reason else {})
+def _ask(button: Button, click: ButtonClick, gate: Gate, deadline: Deadline) -> None:
+    """Open the modal: Slack's permission to do so lasts for 3 s."""
+    facts = {"slack_user": click.person.id, "slack_channel": click.channel, "slack_ts": click.ts}
+    execution = gate.executions.find(button.execution_arn, deadline)
+    if execution is None or not execution.alive:
+        _log.info("modal not opened", extra={**facts, "reason": execution.status if execution else "unknown"})
+        _tell_late(click, execution, deadline)
+        return
+    try:
+        form = execution.form(button.choice)
+        origin = Origin(button=button, channel=click.channel, ts=click.ts)
+        view = modal.opened(origin, form, execution.request["title"])
+        gate.slack.call("views.open", {"trigger_id": click.trigger_id, "view": view})
+    except (FormInvalidError, SlackError, SecretError) as error:
+        _log.error("modal not opened", extra={**facts, "reason": str(error)})
+        feedback.note(click.response_url, _NO_MODAL, deadline)
+        return
+    _log.info("modal opened", extra={**facts, "choice": button.choice})
 
 
 def _tell_late(click: ButtonClick, execution: Execution | None, deadline: Deadline) -> None:

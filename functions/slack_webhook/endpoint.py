@@ -7,10 +7,18 @@ from typing import Any
 
 from shared import logs
 from shared.secrets import Secret, SecretError
-from slack_webhook import click, http_api
+from slack_webhook import click, http_api, submission
 from slack_webhook.deadline import ANSWER_WITHIN, Deadline
 from slack_webhook.gate import Gate
-from slack_webhook.interaction import ButtonClick, MalformedPayloadError, Other, SslCheck, is_ssl_check, parse
+from slack_webhook.interaction import (
+    ButtonClick,
+    MalformedPayloadError,
+    Other,
+    SslCheck,
+    Submission,
+    is_ssl_check,
+    parse,
+)
 from slack_webhook.settings import Settings
 from slack_webhook.signature import SIGNATURE_HEADER, SignatureCheck
 
@@ -50,6 +58,9 @@ class Endpoint:
         match interaction:
             case ButtonClick():
                 click.handle(interaction, self._gate, datetime.now(UTC), deadline)
+            case Submission():
+                response = submission.handle(interaction, self._gate, datetime.now(UTC), deadline)
+                return http_api.json_answer(HTTPStatus.OK, response)
             case SslCheck():
                 _log.info("ssl check answered")
             case Other():

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import logs
+from shared.button import Choice
+from shared.form import Form, FormInvalidError
 from shared.message import decision_text, outcome_text
 from slack_webhook.aws import READ_TIMEOUT
 from slack_webhook.deadline import Deadline
@@ -73,6 +75,20 @@ class Execution:
     def alive(self) -> bool:
         """Whether the request may still be open."""
         return self.status in _ALIVE
+
+    def form(self, choice: Choice) -> Form:
+        """Return what a click asks for.
+
+        Raises:
+            FormInvalidError: If Lambda does not show that.
+        """
+        form = Form.read(self.request)
+        if not form.asks(choice):
+            raise FormInvalidError(
+                "Lambda does not show the request of this execution; if its data is encrypted with a customer managed "
+                "key, let this function's role use kms:Decrypt on that key"
+            )
+        return form
 
     def ending(self) -> Ending:
         """Return how the request ended, as far as can be told."""

@@ -12,7 +12,7 @@ from slack_webhook.groups import UserGroups
 from slack_webhook.settings import Settings
 
 # Whole seconds, the least that the client library takes: Slack waits 3 s for the answer to a click.
-_SLACK_TIMEOUT = 1
+SLACK_TIMEOUT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,5 +35,5 @@ class Gate:
     def from_settings(cls, settings: Settings) -> Self:
         """Make the clients; nothing is called yet."""
         client = lambda_client()
-        slack = Workspace(Secret(settings.bot_token_arn), settings.api_url, _SLACK_TIMEOUT)
+        slack = Workspace(Secret(settings.bot_token_arn), settings.api_url, SLACK_TIMEOUT)
         return cls(callbacks=Callbacks(client), executions=Executions(client), groups=UserGroups(slack), slack=slack)

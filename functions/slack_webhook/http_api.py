@@ -76,10 +76,17 @@ def answer(status: HTTPStatus, error: str | None = None) -> dict[str, Any]:
         status: HTTP status.
         error: What was wrong, for whoever made the request; nothing where all is well: Slack wants an empty body.
     """
-    if error is None:
+    return json_answer(status, None if error is None else {"error": error})
+
+
+def json_answer(status: HTTPStatus, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return an answer that carries JSON, or nothing.
+
+    Args:
+        status: HTTP status.
+        body: What Slack is to do with a submitted modal, or what was wrong.
+    """
+    if body is None:
         return {"statusCode": int(status)}
-    return {
-        "statusCode": int(status),
-        "headers": {"content-type": "application/json"},
-        "body": json.dumps({"error": error}),
-    }
+    headers = {"content-type": "application/json"}
+    return {"statusCode": int(status), "headers": headers, "body": json.dumps(body)}

@@ -1,7 +1,7 @@
 """What Slack sends to the request URL, as values.
 
-Sources: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload and, for `ssl_check`,
-https://docs.slack.dev/interactivity/implementing-slash-commands
+Sources: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload, .../view-interactions-payload
+and, for `ssl_check`, https://docs.slack.dev/interactivity/implementing-slash-commands
 """
 
 import json
@@ -12,6 +12,8 @@ from urllib.parse import parse_qs
 
 from shared.errors import WorkflowGatesError
 from shared.message import ACTIONS_BLOCK_ID
+
+MODAL_CALLBACK_ID = "approval"
 
 # A form of Slack's has a handful of fields; more are an attempt to keep the parser busy.
 _MAX_FIELDS = 20
@@ -53,6 +55,7 @@ class ButtonClick:
         text: The message's text for notifications.
         blocks: The message's blocks as Slack shows them; empty where Slack does not send the message along.
         response_url: Where answers go; a bearer capability, never logged.
+        trigger_id: What a modal can be opened with, once and within 3 s.
     """
 
     person: Person
@@ -62,6 +65,22 @@ class ButtonClick:
     text: str
     blocks: tuple[Mapping[str, Any], ...]
     response_url: str
+    trigger_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A submitted modal of ours.
+
+    Attributes:
+        person: Who submitted it.
+        metadata: `private_metadata`, still encoded; holds callback ids, never logged.
+        state: What was filled in, by block id.
+    """
+
+    person: Person
+    metadata: str
+    state: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,7 @@ def is_ssl_check(body: bytes) -> bool:
         return False
 
 
-def parse(body: bytes) -> ButtonClick | SslCheck | Other:
+def parse(body: bytes) -> ButtonClick | Submission | SslCheck | Other:
     """Read the body of a request.
 
     Raises:
@@ -108,6 +127,8 @@ def parse(body: bytes) -> ButtonClick | SslCheck | Other:
     if not isinstance(payload, dict):
         raise MalformedPayloadError("the field 'payload' is not a JSON object")
     kind = _text(payload, "type")
+    if kind == "view_submission" and _view(payload).get("callback_id") == MODAL_CALLBACK_ID:
+        return _submission(payload)
     if kind != "block_actions":
         return Other(kind)
     action = _own_action(payload)
@@ -149,7 +170,22 @@ def _click(payload: Mapping[str, Any], action: Mapping[str, Any]) -> ButtonClick
         text=text,
         blocks=tuple(blocks),
         response_url=response_url,
+        trigger_id=_text(payload, "trigger_id"),
     )
+
+
+def _submission(payload: Mapping[str, Any]) -> Submission:
+    view = _view(payload)
+    state = view.get("state")
+    values = state.get("values") if isinstance(state, dict) else None
+    if not isinstance(values, dict):
+        raise MalformedPayloadError("payload.view.state.values is not an object")
+    return Submission(person=_person(payload), metadata=_text(view, "private_metadata"), state=values)
+
+
+def _view(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    view = payload.get("view")
+    return view if isinstance(view, dict) else {}
 
 
 def _person(payload: Mapping[str, Any]) -> Person:

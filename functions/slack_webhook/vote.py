@@ -14,6 +14,7 @@ from slack_webhook.interaction import Person
 _DECISIONS = {"approve": "approved", "reject": "rejected", "cancel": "cancelled"}
 _NAMES = {"approve": "approval", "reject": "rejection", "cancel": "cancellation"}
 
+UNREADABLE = "This comes from another version of the approval gate and does not work. Nothing was changed."
 CLOSED = "This click changed nothing: the request is already decided, or it has expired."
 OVERTAKEN = (
     "Your click was not counted: the request is already decided, somebody else voted at the same moment, or the time "

@@ -35,6 +35,7 @@ BUCKET = "orders-gates"
 TASK_TOKEN = "AAAAKgAAAAIAAAAAAAAAATaskTokenThatNobodyMaySee=="
 APPROVER, REQUESTER, STRANGER = "U0123ABCD", "U0456EFGH", "U0NOBODY1"
 TEAM, CHANNEL, TS = "T0WORKSPC", "C0123ABCD", "1795615200.000100"
+TRIGGER_ID = "7377717242017.2625160776.f3e5c5297f73a70d5844279fb4e7a26f"
 RESPONSE_PATH = f"/actions/{TEAM}/7377717242018/ResponseUrlThatNobodyMaySee"
 
 
@@ -163,7 +164,7 @@ class FakeAws:
         self.results: list[tuple[str, dict[str, Any]]] = []
         self.executions: dict[str, dict[str, Any]] = {}
         self.history: dict[str, list[dict[str, Any]]] = {}
-        self.executed(EXECUTION, "RUNNING", {"request": {"title": "Deploy v1?"}, "task_token": TASK_TOKEN}, [])
+        self.asked()
         self.tasks: dict[str, bool] = {TASK_TOKEN: True}
         self.failures: list[dict[str, str]] = []
         self.page_size = 1000
@@ -210,6 +211,11 @@ class FakeAws:
         self.tasks[token] = False
         self.failures.append({k: v for k, v in call.json.items() if k != "taskToken"})
         return Reply(200, {})
+
+    def asked(self, **request: Any) -> None:
+        """Let the request be open; further arguments are its fields."""
+        payload = {"request": {"title": "Deploy v1?", **request}, "task_token": TASK_TOKEN}
+        self.executed(EXECUTION, "RUNNING", payload, [])
 
     def completions(self) -> list[Call]:
         """Return the calls that wanted to complete a callback."""
@@ -384,7 +390,15 @@ def nothing_leaks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """No line of any test's log, with all its fields, holds what nobody may see."""
     caplog.set_level(logging.DEBUG)
     yield
-    secrets = [SIGNING_SECRET, BOT_TOKEN, TASK_TOKEN, "NobodyMaySee", *(callback_id(n) for n in range(1, 6))]
+    secrets = [
+        SIGNING_SECRET,
+        BOT_TOKEN,
+        TASK_TOKEN,
+        "NobodyMaySee",
+        TRIGGER_ID,
+        '{"button":',
+        *(callback_id(n) for n in range(1, 6)),
+    ]
     formatter = logging.Formatter()
     for record in caplog.get_records("call"):
         line = formatter.format(record) + repr(record.__dict__)
@@ -449,6 +463,25 @@ class Clicker:
 
     def click(self, **arguments: Any) -> dict[str, Any] | None:
         return self.send(self.payload(**arguments))
+
+    def submission(self, state: Mapping[str, Any], *, user: str | None = None) -> dict[str, Any]:
+        """Return the payload of the submitted modal that was opened last; the state is by block id."""
+        view = self.slack.called("views.open")[-1].json["view"]
+        payload: dict[str, Any] = copy.deepcopy(load("view_submission.json"))
+        payload["view"] |= {name: view[name] for name in ("callback_id", "private_metadata", "blocks")}
+        inputs = [block["block_id"] for block in view["blocks"] if block["type"] == "input"]
+        empty = {"type": "plain_text_input", "value": None}
+        payload["view"]["state"] = {"values": {name: {"answer": state.get(name, empty)} for name in inputs}}
+        if user:
+            payload["user"]["id"] = user
+        return payload
+
+    def submit(self, state: Mapping[str, Any], *, user: str | None = None) -> Any:
+        """Submit the modal; return what Slack does with it, None to close it."""
+        answer = self.send(self.submission(state, user=user))
+        assert answer
+        assert answer["statusCode"] == 200
+        return json.loads(answer["body"]) if "body" in answer else None
 
     def send(self, payload: Mapping[str, Any], **arguments: Any) -> dict[str, Any] | None:
         return entry.handler(http_event(form(payload), **arguments), None)

@@ -66,6 +66,13 @@ def code(button: Button, person: Person, groups: UserGroups | None = None) -> st
         (button(voted=("U1",)), person(), "voted_already"),
         (button(choice="reject"), person("U2"), "own_request"),
         (button(choice="reject"), person("U9"), "not_an_approver"),
+        (button(choice="cancel"), person("U2"), None),
+        (button(choice="cancel", approvers=("U1",)), person("U2"), None),
+        (button(choice="cancel", voted=("U2",)), person("U2"), None),
+        (button(choice="cancel"), person("U1"), "not_the_requester"),
+        (button(choice="cancel", requester=None), person("U1"), "not_the_requester"),
+        (button(choice="cancel", allow_self_approval=True), person("U1"), "not_the_requester"),
+        (button(choice="cancel"), person("U2", team="T2"), "other_workspace"),
     ],
 )
 def test_who_may_decide(asked: Button, who: Person, expected: str | None) -> None:

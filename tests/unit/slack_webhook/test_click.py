@@ -249,6 +249,18 @@ def test_two_people_with_two_callbacks_both_count(clicker: Clicker, aws: FakeAws
     assert [result["user"]["id"] for _, result in aws.results] == [APPROVER, "U0SECOND1"]
 
 
+def test_the_requester_cancels_and_the_message_is_locked(clicker: Clicker, aws: FakeAws, slack: FakeSlack) -> None:
+    clicker.click(choice="cancel", user=REQUESTER)
+    assert aws.results[0][1]["decision"] == "cancel"
+    assert outcome(slack.replacements[0]["blocks"]).startswith(f"*🚫 Cancelled* by <@{REQUESTER}> ")
+
+
+def test_nobody_else_cancels(clicker: Clicker, aws: FakeAws, slack: FakeSlack) -> None:
+    clicker.click(choice="cancel", user=APPROVER)
+    assert aws.server.calls == []
+    assert slack.notes == ["Only who asked for this can cancel it. Nothing was changed."]
+
+
 @pytest.mark.parametrize("choice", ["approve", "reject"])
 def test_a_vote_that_does_not_decide_alone_is_acknowledged_and_leaves_the_message_to_the_durable_function(
     clicker: Clicker, aws: FakeAws, slack: FakeSlack, choice: str

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slack_webhook.interaction import ButtonClick, MalformedPayloadError, Other, Person, SslCheck, parse
+from slack_webhook.interaction import ButtonClick, MalformedPayloadError, Other, Person, SslCheck, Submission, parse
 from tests.unit.slack_webhook.conftest import FIXTURES, form, load
 
 
@@ -43,7 +43,39 @@ def test_a_click_is_read_with_who_where_and_the_message_as_it_stands() -> None:
         text="Approval requested: Deploy v1?",
         blocks=tuple(payload["message"]["blocks"]),
         response_url="https://hooks.slack.com/actions/T0WORKSPC/7377717242018/set-by-the-test",
+        trigger_id="7377717242017.2625160776.f3e5c5297f73a70d5844279fb4e7a26f",
     )
+
+
+def submission(**view: Any) -> dict[str, Any]:
+    payload: dict[str, Any] = load("view_submission.json")
+    payload["view"] |= {"callback_id": "approval", "private_metadata": "set by the test"} | view
+    return payload
+
+
+def test_a_submitted_modal_is_read_with_who_and_what() -> None:
+    payload = submission()
+    assert parse(form(payload)) == Submission(
+        person=Person(id="U0123ABCD", name="ada", team="T0WORKSPC"),
+        metadata="set by the test",
+        state=payload["view"]["state"]["values"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("view", "field"),
+    [
+        ({"state": None}, "view.state.values"),
+        ({"state": {"values": []}}, "view.state.values"),
+        ({"private_metadata": ""}, "private_metadata"),
+        ({"private_metadata": 5}, "private_metadata"),
+    ],
+)
+def test_a_submission_that_slack_does_not_send_is_refused_by_the_name_of_its_field(
+    view: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(MalformedPayloadError, match=field.replace(".", r"\.")):
+        parse(form(submission(**view)))
 
 
 def test_the_workspace_of_a_person_from_a_shared_channel_is_their_own() -> None:
