@@ -119,6 +119,15 @@ class Gates:
 
         return until(ended, f"the end of {execution_arn}", timeout)
 
+    def wait_for_vote(self, execution_arn: str, timeout: float = _WAIT) -> None:
+        """Return as soon as a durable execution has done everything up to the first vote, and runs no more till then."""
+
+        def posted() -> bool:
+            history = self._lambda.get_durable_execution_history(DurableExecutionArn=execution_arn)["Events"]
+            return any(e.get("EventType") == "StepSucceeded" and e.get("Name") == "post" for e in history)
+
+        until(posted, f"{execution_arn} to wait for a vote", timeout)
+
     def stop(self, execution_arn: str) -> None:
         """Stop a durable execution, as an operator does."""
         self._lambda.stop_durable_execution(DurableExecutionArn=execution_arn)

@@ -46,7 +46,9 @@ def test_a_task_whose_request_is_stopped_fails_and_its_message_is_locked(
     gates: Gates, asking: tuple[str, Message]
 ) -> None:
     execution, question = asking
-    gates.stop(gates.execution_of(question))
+    request = gates.execution_of(question)
+    gates.wait_for_vote(request)
+    gates.stop(request)
     ended = gates.ended(execution)
     assert (ended.status, ended.error) == ("FAILED", "Approval.Failed")
     assert "STOPPED" in str(ended.cause)
