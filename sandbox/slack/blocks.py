@@ -4,6 +4,7 @@ The limits are those of https://docs.slack.dev/reference/block-kit. Block and el
 know are refused, by name. The text of each problem follows Slack's own (`[ERROR] ... [json-pointer:...]`).
 """
 
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from sandbox.slack.workspace import Json
 
 MAX_MESSAGE_BLOCKS = 50
 MAX_VIEW_BLOCKS = 100
-_INTERACTIVE = ("button", "plain_text_input", "static_select")
+_INTERACTIVE = ("button", "checkboxes", "datepicker", "number_input", "plain_text_input", "static_select")
 
 Check = Callable[[Any, str], Iterator[str]]
 
@@ -25,6 +26,8 @@ def message_problems(blocks: Any) -> list[str]:
 def view_problems(view: Any) -> list[str]:
     """Return what Slack would say is wrong with a modal; nothing if it is fine."""
     found = list(_VIEW(view, "/view"))
+    if not found and "submit" not in view and any(block["type"] == "input" for block in view["blocks"]):
+        found.append(_error("missing required field: submit, since there are inputs", "/view"))
     return found or list(_duplicate_ids(view["blocks"]))
 
 
@@ -89,9 +92,33 @@ def _boolean(value: Any, pointer: str) -> Iterator[str]:
         yield _error("must be a boolean", pointer)
 
 
-def _number(value: Any, pointer: str) -> Iterator[str]:
-    if not isinstance(value, int):
-        yield _error("must be a number", pointer)
+def _matching(pattern: str, what: str) -> Check:
+    def check(value: Any, pointer: str) -> Iterator[str]:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            yield _error(f"must be {what}", pointer)
+
+    return check
+
+
+def _integer(minimum: int, maximum: int) -> Check:
+    def check(value: Any, pointer: str) -> Iterator[str]:
+        if not isinstance(value, int) or not minimum <= value <= maximum:
+            yield _error(f"must be a number from {minimum} to {maximum}", pointer)
+
+    return check
+
+
+def _initial_among_options(name: str, check_all: Check) -> Check:
+    """Return a check that what is chosen at first is one of the options, field by field, as Slack compares it."""
+
+    def check(value: Any, pointer: str) -> Iterator[str]:
+        yield from check_all(value, pointer)
+        if isinstance(value, dict) and name in value:
+            chosen = value[name] if isinstance(value[name], list) else [value[name]]
+            if not all(option in value.get("options", []) for option in chosen):
+                yield _error(f"{name} must be one of the provided options", f"{pointer}/{name}")
+
+    return check
 
 
 def _fields(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Check:
@@ -180,12 +207,49 @@ _BUTTON = _fields(
         "accessibility_label": _string(75),
     },
 )
-_SELECT = _fields(
-    {"options": _items(_OPTION, 100, minimum=1)},
+_SELECT = _initial_among_options(
+    "initial_option",
+    _fields(
+        {"options": _items(_OPTION, 100, minimum=1)},
+        {
+            "action_id": _ID,
+            "placeholder": _plain(150),
+            "initial_option": _OPTION,
+            "confirm": _CONFIRM,
+            "focus_on_load": _boolean,
+        },
+    ),
+)
+_CHECKBOXES = _initial_among_options(
+    "initial_options",
+    _fields(
+        {"options": _items(_OPTION, 10, minimum=1)},
+        {
+            "action_id": _ID,
+            "initial_options": _items(_OPTION, 10, minimum=1),
+            "confirm": _CONFIRM,
+            "focus_on_load": _boolean,
+        },
+    ),
+)
+_DECIMAL = _matching(r"-?\d+(\.\d+)?", "a decimal number as a string")
+_NUMBER_INPUT = _fields(
+    {"is_decimal_allowed": _boolean},
     {
         "action_id": _ID,
+        "initial_value": _DECIMAL,
+        "min_value": _DECIMAL,
+        "max_value": _DECIMAL,
         "placeholder": _plain(150),
-        "initial_option": _OPTION,
+        "focus_on_load": _boolean,
+    },
+)
+_DATE_PICKER = _fields(
+    {},
+    {
+        "action_id": _ID,
+        "initial_date": _matching(r"\d{4}-\d\d-\d\d", "a date as YYYY-MM-DD"),
+        "placeholder": _plain(150),
         "confirm": _CONFIRM,
         "focus_on_load": _boolean,
     },
@@ -196,14 +260,14 @@ _TEXT_INPUT = _fields(
         "action_id": _ID,
         "initial_value": _string(3000, minimum=0),
         "multiline": _boolean,
-        "min_length": _number,
-        "max_length": _number,
+        "min_length": _integer(0, 3000),
+        "max_length": _integer(1, 3000),
         "placeholder": _plain(150),
         "focus_on_load": _boolean,
     },
 )
 
-_ACTIONS = _typed({"button": _BUTTON, "static_select": _SELECT})
+_ACTIONS = _typed({"button": _BUTTON, "checkboxes": _CHECKBOXES, "datepicker": _DATE_PICKER, "static_select": _SELECT})
 _CONTEXT_ELEMENT = _typed(
     {
         "plain_text": _fields({"text": _string(3000)}, {"emoji": _boolean}),
@@ -211,7 +275,15 @@ _CONTEXT_ELEMENT = _typed(
         "image": _IMAGE,
     }
 )
-_INPUTS = _typed({"plain_text_input": _TEXT_INPUT, "static_select": _SELECT})
+_INPUTS = _typed(
+    {
+        "checkboxes": _CHECKBOXES,
+        "datepicker": _DATE_PICKER,
+        "number_input": _NUMBER_INPUT,
+        "plain_text_input": _TEXT_INPUT,
+        "static_select": _SELECT,
+    }
+)
 
 _BLOCKS: Mapping[str, Check] = {
     "actions": _fields({"elements": _items(_ACTIONS, 25, minimum=1)}, {"block_id": _ID}),

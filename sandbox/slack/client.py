@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import urllib3
 
-from sandbox.slack.workspace import Call, Changes, Click, Json, Message, Note
+from sandbox.slack.modals import Submission
+from sandbox.slack.workspace import Call, Changes, Click, Json, Message, Note, View
 
 _Found = TypeVar("_Found")
 _POLL = 20.0
@@ -69,6 +70,39 @@ class SlackSandbox:
         request = {"channel": message.channel, "ts": message.ts, "action_id": action_id, "user": user, **how}
         return Click(**self._request("POST", "click", request))
 
+    def submit(self, view: View, answers: Mapping[str, Any] | None = None, **how: Any) -> Submission:
+        """Submit a modal.
+
+        Args:
+            view: The modal.
+            answers: What is filled in, by block id: a text, number, option's value or date, whether a single checkbox
+                is ticked, None for nothing. Inputs that are left out keep what they showed at first.
+            **how: `unchecked`, `forged`, `age` of `sandbox.slack.modals.SubmitRequest`.
+
+        Raises:
+            SlackSandboxError: If Slack would not let a person submit that.
+        """
+        return Submission(**self._request("POST", "submit", {"view_id": view.id, "answers": answers or {}, **how}))
+
+    def close(self, view: View) -> None:
+        """Close a modal without submitting it.
+
+        Raises:
+            SlackSandboxError: If it is not open.
+        """
+        self._request("POST", "close", {"view_id": view.id})
+
+    def view(self, view_id: str) -> View:
+        """Return a modal as it is now, open or closed.
+
+        Raises:
+            NotSeenError: If there was never such a modal.
+        """
+        for view in self.changes().views:
+            if view.id == view_id:
+                return view
+        raise NotSeenError(f"no modal {view_id} in the local Slack")
+
     def changes(self, after: int = 0, wait: float = 0.0) -> Changes:
         """Return what changed after a version, waiting up to `wait` seconds for a change."""
         return Changes.from_json(self._request("GET", f"changes?after={after}&wait={wait}"))
@@ -104,6 +138,18 @@ class SlackSandbox:
             NotSeenError: If none came in time.
         """
         return self._wait_for(lambda changes: (n for n in changes.notes if matches(n)), "private note", timeout)
+
+    def wait_for_view(self, matches: Callable[[View], bool], timeout: float = 30.0) -> View:
+        """Return the first modal that matches, as soon as there is one.
+
+        Args:
+            matches: Says whether a modal is the one.
+            timeout: Seconds to wait.
+
+        Raises:
+            NotSeenError: If none came in time.
+        """
+        return self._wait_for(lambda changes: (v for v in changes.views if matches(v)), "modal", timeout)
 
     def _wait_for(self, find: Callable[[Changes], Iterable[_Found]], what: str, timeout: float) -> _Found:
         deadline, seen = time.monotonic() + timeout, 0

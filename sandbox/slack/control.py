@@ -6,6 +6,8 @@ JSON in, JSON out; what cannot be done is answered with 400 and `{"error": ...}`
     POST   /_sandbox/app                   change settings: bot_token, request_url, scopes, signing_secret
     GET    /_sandbox/changes?after=&wait=  what changed after a version; waits up to `wait` seconds for a change
     POST   /_sandbox/click                 click a button: see `interactivity.ClickRequest`
+    POST   /_sandbox/submit                submit a modal: see `modals.SubmitRequest`
+    POST   /_sandbox/close                 close a modal without submitting it: `{"view_id": ...}`
     POST   /_sandbox/faults                script a fault: see `faults.Fault`
     DELETE /_sandbox/faults                forget all faults
 """
@@ -15,7 +17,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.slack import interactivity
+from sandbox.slack import interactivity, modals
 from sandbox.slack.faults import Fault, Faults
 from sandbox.slack.workspace import Json, Workspace
 
@@ -52,11 +54,6 @@ def blueprint(workspace: Workspace, faults: Faults) -> Blueprint:
         wait = min(float(request.args.get("wait", "0")), MAX_WAIT)
         return jsonify(workspace.changes(int(request.args.get("after", "0")), wait).as_json())
 
-    @routes.post("/click")
-    def click() -> Response:
-        clicked = interactivity.ClickRequest.from_json(_object())
-        return jsonify(asdict(interactivity.click(workspace, clicked, f"{request.url_root}actions/")))
-
     @routes.post("/faults")
     def add_fault() -> Response:
         fault = Fault.from_json(_object())
@@ -68,11 +65,31 @@ def blueprint(workspace: Workspace, faults: Faults) -> Blueprint:
         faults.clear()
         return jsonify({})
 
+    _add_people(routes, workspace)
+
     @routes.errorhandler(ValueError)
     def invalid(error: ValueError) -> tuple[Response, int]:
         return jsonify({"error": str(error)}), HTTPStatus.BAD_REQUEST
 
     return routes
+
+
+def _add_people(routes: Blueprint, workspace: Workspace) -> None:
+    """Add the routes of what people do."""
+
+    @routes.post("/click")
+    def click() -> Response:
+        clicked = interactivity.ClickRequest.from_json(_object())
+        return jsonify(asdict(interactivity.click(workspace, clicked, f"{request.url_root}actions/")))
+
+    @routes.post("/submit")
+    def submit() -> Response:
+        submitted = modals.SubmitRequest.from_json(_object())
+        return jsonify(asdict(modals.submit(workspace, submitted)))
+
+    @routes.post("/close")
+    def close() -> Response:
+        return jsonify(asdict(modals.close(workspace, str(_object().get("view_id")))))
 
 
 def _object() -> Json:

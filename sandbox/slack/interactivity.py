@@ -86,7 +86,7 @@ def click(workspace: Workspace, request: ClickRequest, hooks_url: str) -> Click:
     payload = block_actions(workspace, message, user, request, hooks_url)
     secret = secrets.token_hex(16) if request.forged else workspace.app.signing_secret
     body = urlencode({"payload": json.dumps(payload, separators=(",", ":"))}).encode()
-    outcome, status, answer, seconds = _send(url, body, signed_headers(body, secret, int(time.time()) - request.age))
+    outcome, status, answer, seconds = send(url, body, signed_headers(body, secret, int(time.time()) - request.age))
     return workspace.record_click(
         user=user.id,
         channel=message.channel,
@@ -187,7 +187,12 @@ def respond(workspace: Workspace, key: str, body: Json) -> None:
         workspace.add_note(channel, user, content.text, content.blocks)
 
 
-def _send(url: str, body: bytes, headers: dict[str, str]) -> tuple[Outcome, int | None, str, float]:
+def send(url: str, body: bytes, headers: dict[str, str]) -> tuple[Outcome, int | None, str, float]:
+    """Send a request to the app, and wait for its answer as long as Slack does.
+
+    Returns:
+        What Slack makes of the answer, its HTTP status, its body, and how many seconds it took.
+    """
     started = time.monotonic()
     with urllib3.PoolManager(retries=False) as pool:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.slack import blocks
-from sandbox.slack.workspace import Channel, Content, Json, Message, SlackRefusal, Workspace
+from sandbox.slack.workspace import Channel, Content, Json, Message, SlackRefusal, View, Workspace
 
 # https://docs.slack.dev/reference/methods/chat.postMessage#truncating and .../chat.update#errors
 MAX_POSTED_TEXT = 40_000
@@ -97,6 +97,42 @@ def content_of(arguments: Mapping[str, Any]) -> Content:
     ):
         raise SlackRefusal("invalid_metadata_format")
     return Content(text=text, blocks=blocks.as_stored(given), metadata=metadata)
+
+
+def view_of(sent: Any) -> Json:
+    """Read a modal that the app sends.
+
+    Raises:
+        SlackRefusal: `invalid_arguments`.
+    """
+    problems = blocks.view_problems(sent)
+    if problems:
+        raise SlackRefusal("invalid_arguments", response_metadata={"messages": problems})
+    return {**sent, "blocks": list(blocks.as_stored(sent["blocks"]))}
+
+
+def view_json(workspace: Workspace, view: View) -> Json:
+    """Return a modal as Slack returns it."""
+    app = workspace.app
+    return {
+        "id": view.id,
+        "team_id": app.team,
+        "private_metadata": "",
+        "callback_id": "",
+        "state": {"values": {}},
+        "hash": f"{view.version}.{view.id}",
+        "clear_on_close": False,
+        "notify_on_close": False,
+        "close": None,
+        "submit": None,
+        "previous_view_id": None,
+        "root_view_id": view.id,
+        "app_id": app.id,
+        "external_id": "",
+        "app_installed_team_id": app.team,
+        "bot_id": app.bot,
+        **view.view,
+    }
 
 
 def _decoded(name: str, value: Any) -> Any:
@@ -256,13 +292,8 @@ def _group_users(workspace: Workspace, arguments: Json) -> Json:
 
 def _open_view(workspace: Workspace, arguments: Json) -> Json:
     (trigger_id,) = _required(arguments, "trigger_id")
-    view = arguments.get("view")
-    problems = blocks.view_problems(view)
-    if problems:
-        raise SlackRefusal("invalid_arguments", response_metadata={"messages": problems})
-    opened = workspace.open_view(trigger_id, dict(view or {}))
-    app = workspace.app
-    return {"view": {**opened.view, "id": opened.id, "team_id": app.team, "app_id": app.id, "bot_id": app.bot}}
+    view = view_of(arguments.get("view"))
+    return {"view": view_json(workspace, workspace.open_view(trigger_id, view))}
 
 
 _METHODS: Mapping[str, _Method] = {

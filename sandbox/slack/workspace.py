@@ -236,18 +236,22 @@ class Click:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """An open modal.
+    """A modal.
 
     Attributes:
         id: View id.
         user: Who sees it.
-        view: What the app sent.
-        version: Number of the change that opened it.
+        view: What the app sent, with the ids that Slack adds.
+        errors: What is shown at its inputs, by block id.
+        open: Whether it is still there.
+        version: Number of its last change.
     """
 
     id: str
     user: str
     view: Json
+    errors: Json = field(default_factory=dict)
+    open: bool = True
     version: int
 
 
@@ -343,7 +347,7 @@ class Workspace:
         self._notes: list[Note] = []
         self._calls: list[Call] = []
         self._clicks: list[Click] = []
-        self._views: list[View] = []
+        self._views: dict[str, View] = {}
         self._response_urls: dict[str, _ResponseUrl] = {}
         self._triggers: dict[str, _Trigger] = {}
 
@@ -533,8 +537,35 @@ class Workspace:
                 raise SlackRefusal("exchanged_trigger_id")
             trigger.used = True
             opened = View(id=f"V0{secrets.token_hex(4).upper()}", user=trigger.user, view=view, version=self._next())
-            self._views.append(opened)
+            self._views[opened.id] = opened
             return opened
+
+    def view(self, view_id: str) -> View:
+        """Return an open modal.
+
+        Raises:
+            SlackRefusal: `not_found`.
+        """
+        with self._changed:
+            found = self._views.get(view_id)
+        if found is None or not found.open:
+            raise SlackRefusal("not_found")
+        return found
+
+    def change_view(self, view_id: str, **changes: Any) -> View:
+        """Change an open modal.
+
+        Args:
+            view_id: Which one.
+            **changes: Fields of `View`.
+
+        Raises:
+            SlackRefusal: `not_found`.
+        """
+        with self._changed:
+            changed = replace(self.view(view_id), **changes, version=self._next())
+            self._views[view_id] = changed
+            return changed
 
     # --- what happened
 
@@ -571,7 +602,7 @@ class Workspace:
                 notes=tuple(n for n in self._notes if n.version > after),
                 calls=tuple(c for c in self._calls if c.version > after),
                 clicks=tuple(c for c in self._clicks if c.version > after),
-                views=tuple(v for v in self._views if v.version > after),
+                views=tuple(v for v in self._views.values() if v.version > after),
             )
 
     def now(self) -> float:

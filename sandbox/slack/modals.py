@@ -1,0 +1,250 @@
+"""Modals: what Slack sends when one is submitted, and what it makes of the answer.
+
+Payload and answers: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload and
+https://docs.slack.dev/surfaces/modals#close_update.
+"""
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from sandbox.slack import web_api
+from sandbox.slack.interactivity import send, signed_headers
+from sandbox.slack.workspace import Json, Outcome, SlackRefusal, View, Workspace
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+class SubmitInvalidError(ValueError):
+    """A submission that Slack would not let a person make."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitRequest:
+    """What is filled in, and how honestly it is sent.
+
+    Attributes:
+        view_id: Which modal.
+        answers: By block id: a text, number, option's value or date; whether a single checkbox is ticked, or the values
+            of ticked ones; None for nothing. Inputs that are left out keep what they showed at first.
+        unchecked: Send also what Slack's own checks would keep back, as another program could.
+        forged: Sign with another secret than the app's.
+        age: Seconds by which the signed timestamp lies in the past.
+    """
+
+    view_id: str
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    unchecked: bool = False
+    forged: bool = False
+    age: int = 0
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read a submission.
+
+        Raises:
+            SubmitInvalidError: If a field is unknown or missing.
+        """
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise SubmitInvalidError(f"not a submission: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A submission, and what the person sees of it.
+
+    Attributes:
+        view_id: The modal.
+        outcome: `accepted`; everything else makes Slack show in the modal that it had some trouble connecting.
+        status: HTTP status of the app's answer, if one came.
+        body: Body of the app's answer.
+        errors: What the modal shows at its inputs, by block id.
+        open: Whether the modal is still there.
+        seconds: How long the answer took.
+    """
+
+    view_id: str
+    outcome: Outcome
+    status: int | None
+    body: str
+    errors: Json
+    open: bool
+    seconds: float
+
+
+def submit(workspace: Workspace, request: SubmitRequest) -> Submission:
+    """Send a submission to the app, as Slack does, and do with the modal what the app answers.
+
+    Raises:
+        SubmitInvalidError: If there is no such modal, Slack would not send that, or the app has no request URL.
+    """
+    view, url = _open(workspace, request.view_id), workspace.app.request_url
+    if not url:
+        raise SubmitInvalidError("the app has no request URL for interactivity; set it with POST /_sandbox/app")
+    if "submit" not in view.view:
+        raise SubmitInvalidError(f"the modal {view.id} has nothing to submit")
+    payload = view_submission(workspace, view, _state(view, request))
+    secret = secrets.token_hex(16) if request.forged else workspace.app.signing_secret
+    body = urlencode({"payload": json.dumps(payload, separators=(",", ":"))}).encode()
+    outcome, status, answer, seconds = send(url, body, signed_headers(body, secret, int(time.time()) - request.age))
+    if outcome == "accepted" and not _done(workspace, view, answer):
+        outcome = "refused"
+    shown = next(v for v in workspace.changes().views if v.id == view.id)
+    return Submission(
+        view_id=view.id,
+        outcome=outcome,
+        status=status,
+        body=answer,
+        errors=shown.errors,
+        open=shown.open,
+        seconds=seconds,
+    )
+
+
+def close(workspace: Workspace, view_id: str) -> View:
+    """Close a modal without submitting it; the app is not told, since it does not ask for that.
+
+    Raises:
+        SubmitInvalidError: If there is no such modal.
+    """
+    return workspace.change_view(_open(workspace, view_id).id, open=False)
+
+
+def view_submission(workspace: Workspace, view: View, values: Json) -> Json:
+    """Return the payload of a submission."""
+    user, app = workspace.user(view.user), workspace.app
+    return {
+        "type": "view_submission",
+        "team": {"id": app.team, "domain": app.team_domain},
+        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": user.team},
+        "api_app_id": app.id,
+        "token": "deprecated-verification-token",
+        "trigger_id": workspace.issue_trigger(user),
+        "view": {**web_api.view_json(workspace, view), "state": {"values": values}},
+        "response_urls": [],
+        "is_enterprise_install": False,
+        "enterprise": None,
+    }
+
+
+def _open(workspace: Workspace, view_id: str) -> View:
+    try:
+        return workspace.view(view_id)
+    except SlackRefusal:
+        raise SubmitInvalidError(f"there is no open modal {view_id}") from None
+
+
+def _done(workspace: Workspace, view: View, answer: str) -> bool:
+    """Do with a modal what the app answers; return whether Slack understands that."""
+    if not answer:
+        workspace.change_view(view.id, open=False, errors={})
+        return True
+    try:
+        told = json.loads(answer)
+        action = told["response_action"]
+        if action == "errors":
+            inputs = {block["block_id"] for block in view.view["blocks"] if block["type"] == "input"}
+            if not told["errors"] or not inputs >= set(told["errors"]):
+                return False
+            workspace.change_view(view.id, errors=dict(told["errors"]))
+        elif action == "update":
+            workspace.change_view(view.id, view=web_api.view_of(told["view"]), errors={})
+        elif action == "clear":
+            workspace.change_view(view.id, open=False, errors={})
+        else:  # `push` is not something that this app does
+            return False
+    except (ValueError, KeyError, TypeError, SlackRefusal):
+        return False
+    return True
+
+
+def _state(view: View, request: SubmitRequest) -> Json:
+    inputs = {block["block_id"]: block for block in view.view["blocks"] if block["type"] == "input"}
+    unknown = sorted(set(request.answers) - set(inputs))
+    if unknown:
+        raise SubmitInvalidError(f"the modal has no inputs {unknown}, only {sorted(inputs)}")
+    values: Json = {}
+    for block_id, block in inputs.items():
+        element = block["element"]
+        value = request.answers[block_id] if block_id in request.answers else _initial(element)
+        problem = None if request.unchecked else _problem(block, value)
+        if problem:
+            raise SubmitInvalidError(f"Slack would not submit this: {block_id} {problem}")
+        values[block_id] = {element["action_id"]: {"type": element["type"], **_element_state(element, value)}}
+    return values
+
+
+def _initial(element: Json) -> Any:
+    """Return what an element shows at first, in the form of an answer."""
+    match element["type"]:
+        case "static_select":
+            return (element.get("initial_option") or {}).get("value")
+        case "checkboxes":
+            return [option["value"] for option in element.get("initial_options", [])]
+        case "datepicker":
+            return element.get("initial_date")
+    return element.get("initial_value")
+
+
+def _element_state(element: Json, value: Any) -> Json:
+    match element["type"]:
+        case "static_select":
+            chosen = [option for option in element["options"] if option["value"] == value]
+            return {"selected_option": chosen[0] if chosen else {"value": value} if value else None}
+        case "checkboxes":
+            return {"selected_options": [o for o in element["options"] if o["value"] in _ticked(element, value)]}
+        case "datepicker":
+            return {"selected_date": value}
+    return {"value": None if value in (None, "") else str(value)}
+
+
+def _ticked(element: Json, value: Any) -> list[str]:
+    if isinstance(value, list):
+        return value
+    return [element["options"][0]["value"]] if value else []
+
+
+def _problem(block: Json, value: Any) -> str | None:
+    """Return what Slack's own checks say about an answer, before the app is asked."""
+    element = block["element"]
+    kind = element["type"]
+    nothing = not _ticked(element, value) if kind == "checkboxes" else value in (None, "")
+    if nothing:
+        return None if block.get("optional") else "has to be filled in"
+    return _PROBLEMS[kind](element, str(value)) if kind in _PROBLEMS else None
+
+
+def _text_problem(element: Json, text: str) -> str | None:
+    limit = element.get("max_length", 3000)
+    return f"is longer than {limit} characters" if len(text) > limit else None
+
+
+def _select_problem(element: Json, text: str) -> str | None:
+    return None if text in [option["value"] for option in element["options"]] else "is none of the options"
+
+
+def _date_problem(_: Json, text: str) -> str | None:
+    return None if _DATE.fullmatch(text) else "is not a date"
+
+
+def _number_problem(element: Json, text: str) -> str | None:
+    if not _NUMBER.fullmatch(text):
+        return "is not a number"
+    least, most = float(element.get("min_value", "-inf")), float(element.get("max_value", "inf"))
+    return None if least <= float(text) <= most else "is out of range"
+
+
+_PROBLEMS = {
+    "datepicker": _date_problem,
+    "number_input": _number_problem,
+    "plain_text_input": _text_problem,
+    "static_select": _select_problem,
+}
