@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from shared.button import Choice
+from shared.click import Click
 
 Outcome = Literal["approved", "rejected", "timed_out", "cancelled", "undelivered"]
 
@@ -27,12 +30,31 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Voter:
-    """Who decided: Slack user id, Slack name, and when (aware)."""
+class Undelivered:
+    """A place where nobody could be asked: as the request names it, and why."""
+
+    channel: str
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """What one person said: Slack user id, Slack name, when (aware), what, and why if the person said so."""
 
     id: str
     name: str
     at: datetime
+    choice: Choice
+    reason: str | None
+
+    @classmethod
+    def of(cls, click: Click) -> Self:
+        """Return what a click says."""
+        return cls(id=click.user_id, name=click.user_name, at=click.at, choice=click.choice, reason=click.reason)
+
+    def who(self) -> dict[str, Any]:
+        """Return who it was, and when."""
+        return {"id": self.id, "name": self.name, "at": utc_text(self.at)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,36 +66,56 @@ class Decision:
         requested_at: When the request was made (aware).
         decided_at: When it ended (aware).
         execution_arn: Durable execution that handled it.
-        decided_by: Who decided.
-        reason: Why, if a person said so.
-        inputs: Answers to the request's form.
-        message: Its message in Slack, if there is one.
-        failure: Why nobody could be asked, with `undelivered`.
+        request_hash: `shared.records.request_hash` of the request.
+        decided_by: Those whose votes made the decision, or who cancelled.
+        votes: Every vote that counted.
+        reason: Why, if a person said so: the last who did among those who decided.
+        inputs: Answers to the request's form, by the person whose vote decided.
+        timed_out: Whether nobody decided, and the request wanted this outcome when its time ran out.
+        messages: Its messages in Slack; the first is the main one.
+        undelivered_to: Places where nobody could be asked.
+        failure: Why nobody could be asked at all, with `undelivered`.
     """
 
     outcome: Outcome
     requested_at: datetime
     decided_at: datetime
     execution_arn: str
-    decided_by: tuple[Voter, ...] = ()
+    request_hash: str
+    decided_by: tuple[Vote, ...] = ()
+    votes: tuple[Vote, ...] = ()
     reason: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    message: Location | None = None
+    timed_out: bool = False
+    messages: tuple[Location, ...] = ()
+    undelivered_to: tuple[Undelivered, ...] = ()
     failure: Failure | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `decision.schema.json` describes it."""
-        decision = {
+        messages = [asdict(message) for message in self.messages]
+        decision: dict[str, Any] = {
             "decision": self.outcome,
-            "decided_by": [{"id": voter.id, "name": voter.name, "at": utc_text(voter.at)} for voter in self.decided_by],
+            "decided_by": [vote.who() for vote in self.decided_by],
+            "votes": [vote.who() | {"decision": vote.choice, "reason": vote.reason} for vote in self.votes],
             "reason": self.reason,
             "inputs": dict(self.inputs),
             "requested_at": utc_text(self.requested_at),
             "decided_at": utc_text(self.decided_at),
-            "message": asdict(self.message) if self.message else None,
+            "message": messages[0] if messages else None,
+            "messages": messages,
+            "request_hash": self.request_hash,
             "execution_arn": self.execution_arn,
         }
-        return decision | ({"error": asdict(self.failure)} if self.failure else {})
+        if self.timed_out:
+            decision["timed_out"] = True
+        if self.undelivered_to:
+            decision["undelivered_to"] = [
+                {"channel": place.channel, "error": asdict(place.failure)} for place in self.undelivered_to
+            ]
+        if self.failure:
+            decision["error"] = asdict(self.failure)
+        return decision
 
 
 def utc_text(moment: datetime) -> str:

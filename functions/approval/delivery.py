@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from approval.decision import Failure
-from shared.button import Button, Choice
-from shared.message import METADATA_EVENT_TYPE, RequestMessage
+from shared.message import METADATA_EVENT_TYPE
 from shared.slack import SlackRefusedError
 from shared.workspace import Identity, Workspace
 
 # Longer than Slack's workspace ids, which are about 11 characters: the id is not known until Slack is asked.
-_LONGEST_TEAM = "T" + "0" * 15
+LONGEST_TEAM = "T" + "0" * 15
 # A look-up reads this many messages since the request was made at most; 200 a page is what Slack recommends.
 _PAGE_SIZE = 200
 _MAX_PAGES = 5
@@ -49,6 +48,9 @@ _FIXES = {
 }
 _OTHER_FIX = "look the code up at https://docs.slack.dev/reference/methods/chat.postMessage#errors"
 
+# The blocks of a message for the workspace with this id.
+Blocks = Callable[[str], list[dict[str, Any]]]
+
 UNCONFIRMED = Failure(
     code="slack_unavailable",
     message="Slack did not confirm the message before the request timed out",
@@ -62,32 +64,22 @@ class Delivery:
 
     Attributes:
         workspace: Where to.
-        channel: Channel id or `#name`.
-        message: What people see.
-        button: Makes a button out of what it says and the id of the workspace.
+        text: What notifications say.
         mark: What the message is recognised by: it is unique to the request and not a secret.
         since: When the request was made (aware).
     """
 
     workspace: Workspace
-    channel: str
-    message: RequestMessage
-    button: Callable[[Choice, str], Button]
+    text: str
     mark: str
     since: datetime
 
-    def check(self) -> None:
-        """Check that the message can be written.
-
-        Raises:
-            ButtonTooLongError: If what a click needs does not fit into a button.
-        """
-        self._blocks(_LONGEST_TEAM)
-
-    def deliver(self, *, again: bool) -> dict[str, Any] | Failure:
-        """Post the message, unless it is there already.
+    def deliver(self, place: str, blocks: Blocks, *, again: bool) -> dict[str, Any] | Failure:
+        """Post the message at one place, unless it is there already.
 
         Args:
+            place: Id or `#name` of a channel, or id of a user.
+            blocks: What people see.
             again: Whether an earlier attempt may have posted it.
 
         Returns:
@@ -100,19 +92,19 @@ class Delivery:
         """
         try:
             identity = self.workspace.identity()
-            posted = (self._look_up() if again else None) or self._post(identity)
+            posted = (self._look_up(place) if again else None) or self._post(place, blocks(identity.team))
         except SlackRefusedError as error:
             return _failure(error)
         channel, ts = posted
         return {"channel": channel, "ts": ts, "team": identity.team, "permalink": _permalink(identity, channel, ts)}
 
-    def _post(self, identity: Identity) -> tuple[str, str]:
+    def _post(self, place: str, blocks: list[dict[str, Any]]) -> tuple[str, str]:
         answer = self.workspace.call(
             "chat.postMessage",
             {
-                "channel": self.channel,
-                "text": self.message.text(),
-                "blocks": self._blocks(identity.team),
+                "channel": place,
+                "text": self.text,
+                "blocks": blocks,
                 "metadata": {"event_type": METADATA_EVENT_TYPE, "event_payload": {"execution": self.mark}},
                 "unfurl_links": False,
                 "unfurl_media": False,
@@ -120,10 +112,10 @@ class Delivery:
         )
         return answer["channel"], answer["ts"]
 
-    def _look_up(self) -> tuple[str, str] | None:
+    def _look_up(self, place: str) -> tuple[str, str] | None:
         """Return the message's channel and timestamp; None where it is not found or the app may not read history."""
         arguments = {
-            "channel": self.channel,
+            "channel": place,
             "oldest": f"{self.since.timestamp() - _CLOCK_SKEW:.6f}",
             "include_all_metadata": True,
             "limit": _PAGE_SIZE,
@@ -136,14 +128,11 @@ class Delivery:
             for message in answer.get("messages", ()):
                 metadata = message.get("metadata") or {}
                 if (metadata.get("event_payload") or {}).get("execution") == self.mark:
-                    return self.channel, message["ts"]
+                    return place, message["ts"]
             arguments["cursor"] = (answer.get("response_metadata") or {}).get("next_cursor", "")
             if not arguments["cursor"]:
                 break
         return None
-
-    def _blocks(self, team: str) -> list[dict[str, Any]]:
-        return self.message.open_blocks(self.button("approve", team), self.button("reject", team))
 
 
 def _failure(error: SlackRefusedError) -> Failure:

@@ -1,5 +1,6 @@
 """What a caller asks for, checked before anything is done."""
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +9,11 @@ from typing import Any
 
 import fastjsonschema
 
+from approval.decision import Outcome
 from approval.settings import Settings
 from shared.errors import WorkflowGatesError
+from shared.message import GROUP
+from shared.records import request_hash
 
 # Seconds between the latest timeout of a request and the end of its execution: to answer the task, lock the message.
 MARGIN_SECONDS = 120
@@ -26,6 +30,21 @@ class InvalidRequestError(WorkflowGatesError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Escalation:
+    """Who is asked, too, if there is no decision in time.
+
+    Attributes:
+        after_seconds: Seconds since the request.
+        approvers: Ids of those who may decide from then on.
+        channels: Slack channel ids, or `#name`.
+    """
+
+    after_seconds: int
+    approvers: tuple[str, ...]
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """A valid request, with the deployment's defaults filled in.
 
@@ -33,23 +52,37 @@ class Request:
         title: One line.
         description: Free text, may be empty.
         fields: Names and texts.
-        approvers: Slack user ids of who may decide; at least one of them can.
+        approvers: Slack ids of who may decide; enough of them can.
+        quorum: How many distinct people have to approve.
+        rejections: How many distinct people have to reject.
         requester: Slack user id of who asks, if known.
         allow_self_approval: Whether the requester may decide.
-        channel: Slack channel id, or `#name`.
+        channels: Slack channel ids, or `#name`; at least one.
+        direct_messages: Whether approvers are asked in direct messages, too.
         timeout_seconds: Seconds that the request waits.
+        on_timeout: The decision when they are over.
+        reminders: Seconds since the request, increasing, below `timeout_seconds`.
+        escalation: Who is asked later, if anybody.
         fails_task: Whether a Step Functions task fails unless approved; otherwise it succeeds with the decision.
+        hash: `shared.records.request_hash` of the request as the caller wrote it.
     """
 
     title: str
     description: str
     fields: Mapping[str, str]
     approvers: tuple[str, ...]
+    quorum: int
+    rejections: int
     requester: str | None
     allow_self_approval: bool
-    channel: str
+    channels: tuple[str, ...]
+    direct_messages: bool
     timeout_seconds: int
+    on_timeout: Outcome
+    reminders: tuple[int, ...]
+    escalation: Escalation | None
     fails_task: bool
+    hash: str
 
 
 def usable_token(event: object) -> str | None:
@@ -82,20 +115,50 @@ def read(event: object, settings: Settings) -> Request:
         _check(data)
     except fastjsonschema.JsonSchemaValueException as error:
         raise InvalidRequestError(_explained(error)) from None
+    try:
+        hash_ = request_hash(data)
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(
+            f"request holds {error.object[error.start]!r}, half a character; send UTF-8"
+        ) from None
     request = Request(
         title=data["title"],
         description=data.get("description", ""),
         fields=data.get("fields", {}),
-        approvers=tuple(data.get("approvers", {}).get("users", ())) or settings.approvers,
+        approvers=_approvers(data) or settings.approvers,
+        quorum=int(data.get("quorum", 1)),
+        rejections=int(data.get("rejections", 1)),
         requester=data.get("requester"),
         allow_self_approval=data.get("allow_self_approval", False),
-        channel=data.get("channel", settings.channel),
+        channels=tuple(data.get("channels", (settings.channel,))),
+        direct_messages=data.get("direct_messages", False),
         timeout_seconds=int(data.get("timeout_seconds", settings.default_timeout)),
+        on_timeout=data.get("on_timeout", "timed_out"),
+        reminders=tuple(map(int, data.get("reminders", ()))),
+        escalation=_escalation(data),
         fails_task=data.get("on_not_approved", "fail") == "fail",
+        hash=hash_,
     )
     _check_approvers(request)
     _check_timeout(request, settings)
+    _check_times(request)
     return request
+
+
+def _approvers(data: Mapping[str, Any]) -> tuple[str, ...]:
+    approvers = data.get("approvers", {})
+    return (*approvers.get("users", ()), *approvers.get("groups", ()))
+
+
+def _escalation(data: Mapping[str, Any]) -> Escalation | None:
+    if "escalation" not in data:
+        return None
+    escalation = data["escalation"]
+    return Escalation(
+        after_seconds=int(escalation["after_seconds"]),
+        approvers=_approvers(escalation),
+        channels=tuple(escalation.get("channels", ())),
+    )
 
 
 def _check_approvers(request: Request) -> None:
@@ -109,6 +172,36 @@ def _check_approvers(request: Request) -> None:
             f"request.approvers is only {request.requester}, the requester, who may not approve the own request; "
             "name another approver or set allow_self_approval to true"
         )
+    everybody = {*request.approvers, *(request.escalation.approvers if request.escalation else ())}
+    if any(id_.startswith(GROUP) for id_ in everybody):
+        return
+    able = len(everybody if request.allow_self_approval else everybody - {request.requester})
+    for name, needed in (("quorum", request.quorum), ("rejections", request.rejections)):
+        if needed > able:
+            raise InvalidRequestError(
+                f"request.{name} is {needed}, but only {able} may decide, counting neither the requester (unless "
+                "allow_self_approval) nor anybody twice; name more approvers, or ask for fewer votes"
+            )
+
+
+def _check_times(request: Request) -> None:
+    times = request.reminders
+    if any(later <= earlier for earlier, later in itertools.pairwise(times)) or times[-1:] >= (
+        request.timeout_seconds,
+    ):
+        raise InvalidRequestError(
+            f"request.reminders is {list(times)}; name seconds since the request, each more than the one before and "
+            f"less than the timeout of {request.timeout_seconds}"
+        )
+    if not (escalation := request.escalation):
+        return
+    if escalation.after_seconds >= request.timeout_seconds:
+        raise InvalidRequestError(
+            f"request.escalation.after_seconds is {escalation.after_seconds}; "
+            f"it has to be less than the timeout of {request.timeout_seconds}"
+        )
+    if not (escalation.approvers or escalation.channels):
+        raise InvalidRequestError("request.escalation asks nobody; give it approvers or channels, or leave it out")
 
 
 def _check_timeout(request: Request, settings: Settings) -> None:

@@ -24,6 +24,7 @@ from shared.button import Button
 
 ACTIONS_BLOCK_ID = "approval"
 OUTCOME_BLOCK_ID = "approval_outcome"
+VOTES_BLOCK_ID = "approval_votes"
 METADATA_EVENT_TYPE = "approval_request"
 
 # https://docs.slack.dev/reference/block-kit/blocks/header-block and .../section-block
@@ -32,6 +33,10 @@ MAX_SECTION_LENGTH = 3000
 MAX_FIELD_LENGTH = 2000
 _CUT = "… (truncated)"
 
+# Slack ids of user groups begin with it, those of people with U or W.
+GROUP = "S"
+
+_LABELS = {"approve": ("Approve", "primary"), "reject": ("Reject", "danger"), "cancel": ("Cancel", None)}
 _OUTCOMES = {
     "approved": "✅ Approved",
     "rejected": "❌ Rejected",
@@ -72,20 +77,25 @@ class RequestMessage:
         """Return the text for notifications and screen readers."""
         return f"Approval requested: {escaped(truncated(self.title, MAX_HEADER_LENGTH))}"
 
-    def open_blocks(self, approve: Button, reject: Button) -> list[dict[str, Any]]:
+    def open_blocks(self, *buttons: Button, votes: str | None = None) -> list[dict[str, Any]]:
         """Return the blocks of the message while the request is open.
+
+        Args:
+            buttons: In the order to show them.
+            votes: A text of `votes_text`.
 
         Raises:
             ButtonTooLongError: If what a click needs does not fit into a button.
         """
-        buttons = ActionsBlock(
-            block_id=ACTIONS_BLOCK_ID,
-            elements=[
-                ButtonElement(text="Approve", action_id="approve", style="primary", value=approve.encode()),
-                ButtonElement(text="Reject", action_id="reject", style="danger", value=reject.encode()),
-            ],
-        )
-        return _as_json([*self._content(), buttons])
+        elements = [
+            ButtonElement(text=label, action_id=button.choice, style=style, value=button.encode())
+            for button in buttons
+            for label, style in (_LABELS[button.choice],)
+        ]
+        blocks = self._content()
+        if votes:
+            blocks.append(ContextBlock(block_id=VOTES_BLOCK_ID, elements=[MarkdownTextObject(text=votes)]))
+        return _as_json([*blocks, ActionsBlock(block_id=ACTIONS_BLOCK_ID, elements=elements)])
 
     def locked_blocks(self, outcome: str, reason: str | None = None) -> list[dict[str, Any]]:
         """Return the blocks of the message once it is over: the same content, the outcome, no buttons.
@@ -120,7 +130,8 @@ def locked(blocks: Sequence[Mapping[str, Any]], outcome: str, reason: str | None
         outcome: A text of `outcome_text`.
         reason: Why, if a person said so.
     """
-    kept = [dict(b) for b in blocks if b.get("block_id") not in (ACTIONS_BLOCK_ID, OUTCOME_BLOCK_ID)]
+    only_while_open = (ACTIONS_BLOCK_ID, OUTCOME_BLOCK_ID, VOTES_BLOCK_ID)
+    kept = [dict(block) for block in blocks if block.get("block_id") not in only_while_open]
     elements: list[TextObject] = [MarkdownTextObject(text=outcome)]
     if reason:
         elements.append(PlainTextObject(text=truncated(reason, MAX_FIELD_LENGTH)))
@@ -150,10 +161,32 @@ def outcome_text(
     if by_timeout:
         parts.append("because the time ran out")
     if users:
-        parts.append(f"by {', '.join(f'<@{user}>' for user in users)}")
+        parts.append(f"by {mentions(users)}")
     if at:
         parts.append(localized(at))
     return " ".join(parts)
+
+
+def votes_text(approved: Sequence[str], quorum: int, rejected: Sequence[str], rejections: int) -> str:
+    """Return one line about the votes so far (mrkdwn).
+
+    Args:
+        approved: Slack user ids of who approved.
+        quorum: How many have to.
+        rejected: Slack user ids of who rejected.
+        rejections: How many have to.
+    """
+    approvals = f"*{len(approved)} of {quorum}* approved{_by(approved)}"
+    return f"{approvals} · *{len(rejected)} of {rejections}* rejected{_by(rejected)}"
+
+
+def mentions(ids: Sequence[str]) -> str:
+    """Return mentions of people and user groups (mrkdwn)."""
+    return ", ".join(f"<!subteam^{id_}>" if id_.startswith(GROUP) else f"<@{id_}>" for id_ in ids)
+
+
+def _by(users: Sequence[str]) -> str:
+    return f" by {mentions(users)}" if users else ""
 
 
 def localized(moment: datetime) -> str:

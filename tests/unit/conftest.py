@@ -71,6 +71,7 @@ class SlackApi:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.tokens: list[str] = []
         self.messages: dict[str, dict[str, Any]] = {}
+        self.notes: list[dict[str, Any]] = []
         self.history_is_readable = True
         self._script: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self._changed = threading.Condition()
@@ -85,9 +86,13 @@ class SlackApi:
 
     def wait_for_message(self) -> dict[str, Any]:
         """Wait until there is a message and return the newest one."""
+        self.wait_until(lambda: bool(self.messages))
+        return self.messages[max(self.messages)]
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until calls have made a condition true."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self.messages, timeout=10)
-            return self.messages[max(self.messages)]
+            assert self._changed.wait_for(condition, timeout=10)
 
     def close(self) -> None:
         self._server.close()
@@ -115,17 +120,23 @@ class SlackApi:
         match method:
             case "auth.test":
                 answer = {"team_id": self.team, "url": "https://acme.slack.com/", "user_id": "U0BOT"}
+            case "chat.postMessage" if "blocks" not in arguments:
+                self.notes.append(arguments)
+                answer = {"channel": arguments["channel"], "ts": f"1795615300.{len(self.notes):06}"}
             case "chat.postMessage":
                 ts = f"1795615200.{len(self.messages):06}"
-                self.messages[ts] = {"ts": ts, **arguments}
-                answer = {"channel": arguments["channel"], "ts": ts}
+                # Whoever posts to a person's id posts into the direct messages with that person.
+                channel = arguments["channel"].replace("U", "D", 1)
+                self.messages[ts] = {"ts": ts, **arguments, "channel": channel}
+                answer = {"channel": channel, "ts": ts}
             case "chat.update" if arguments["ts"] in self.messages:
                 self.messages[arguments["ts"]] |= arguments
                 answer = {"channel": arguments["channel"], "ts": arguments["ts"]}
             case "chat.update":
                 refused = "message_not_found"
             case "conversations.history" if self.history_is_readable:
-                newest_first = sorted(self.messages.values(), key=lambda message: str(message["ts"]), reverse=True)
+                there = [message for message in self.messages.values() if message["channel"] == arguments["channel"]]
+                newest_first = sorted(there, key=lambda message: str(message["ts"]), reverse=True)
                 answer = {"messages": newest_first, "has_more": False}
             case _:
                 refused = "missing_scope"

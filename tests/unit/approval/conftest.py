@@ -15,6 +15,7 @@ import boto3
 import fastjsonschema
 import pytest
 from aws_durable_execution_sdk_python import state
+from aws_durable_execution_sdk_python_testing.exceptions import ResourceNotFoundException
 from aws_durable_execution_sdk_python_testing.executor import Executor
 from aws_durable_execution_sdk_python_testing.runner import (
     DurableFunctionTestResult,
@@ -124,6 +125,10 @@ def environment(
     aws.reset()
 
 
+class ClosedError(Exception):
+    """No callback of the button is open any more."""
+
+
 @dataclass
 class Gate:
     """The deployed function with people in front of it."""
@@ -163,10 +168,14 @@ class Gate:
         assert all(button.callback_ids == (callback_id,) for button in buttons(message))
         self.click_message(message, choice)
 
-    def click_message(self, message: Mapping[str, Any], choice: Choice = "approve") -> None:
-        """Click a button, whatever the execution is doing."""
-        (callback_id,) = buttons(message)[0].callback_ids
-        self.runner.send_callback_success(callback_id, clicked(message, choice).encode().encode())
+    def click_message(self, message: Mapping[str, Any], choice: Choice = "approve", user: str = APPROVER) -> str:
+        """Click a button as the webhook does, whatever the execution is doing; return the callback that took it."""
+        result = clicked(message, choice, user).encode().encode()
+        for callback_id in buttons(message)[0].callback_ids:
+            with contextlib.suppress(ResourceNotFoundException):
+                self.runner.send_callback_success(callback_id, result)
+                return callback_id
+        raise ClosedError
 
     def result(self, arn: str) -> DurableFunctionTestResult:
         """Wait for the execution's end."""
@@ -192,15 +201,17 @@ class Gate:
 
 def buttons(message: Mapping[str, Any]) -> list[Button]:
     """Return the buttons of a message; none where it is locked."""
-    elements = [element for block in message["blocks"] if block["type"] == "actions" for element in block["elements"]]
+    elements = [
+        element for block in message.get("blocks", ()) if block["type"] == "actions" for element in block["elements"]
+    ]
     return [Button.decode(element["value"]) for element in elements]
 
 
-def clicked(message: Mapping[str, Any], choice: Choice = "approve") -> Click:
+def clicked(message: Mapping[str, Any], choice: Choice = "approve", user: str = APPROVER) -> Click:
     """Return what the webhook makes of a click."""
     return Click(
         choice=choice,
-        user_id=APPROVER,
+        user_id=user,
         user_team=SlackApi.team,
         user_name="ann",
         at=CLICKED_AT,
@@ -245,7 +256,7 @@ def make_gate(environment: pytest.MonkeyPatch, slack_api: SlackApi) -> Iterator[
         yield make
     root.removeHandler(logged)
     secrets = {TASK_TOKEN, BOT_TOKEN}
-    for message in slack_api.called("chat.postMessage"):
+    for message in slack_api.called("chat.postMessage") + slack_api.called("chat.update"):
         secrets |= {callback_id for button in buttons(message) for callback_id in button.callback_ids}
     kept = [(result.result, result.error) for gate in gates for result in gate.results]
     steps = [

@@ -11,7 +11,7 @@ from aws_durable_execution_sdk_python.lambda_service import CheckpointOutput
 from tests.unit.approval.conftest import TASK_TOKEN, Gate, StepFunctions, buttons
 from tests.unit.conftest import Reply, SlackApi
 
-MOST_CHECKPOINTS = 20
+MOST_CHECKPOINTS = 40
 
 
 class Killer:
@@ -92,6 +92,36 @@ def test_a_crash_anywhere_leaves_a_refusal_undelivered(
         if not killer.killed:
             break
         stepfunctions.answers.clear()
+    assert not killer.killed
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("places", [["C0ONE", "C0TWO"], ["C0ONE"]])
+def test_a_crash_anywhere_counts_every_vote_once(
+    make_gate: Callable[..., Gate], slack_api: SlackApi, when: str, places: list[str]
+) -> None:
+    for number in range(1, MOST_CHECKPOINTS):
+        gate = make_gate()
+        killer = Killer(gate, number, when)
+
+        arn = gate.ask(quorum=2, rejections=2, channels=places, approvers={"users": ["U0ANN", "U0BOB", "U0CARL"]})
+        first = slack_api.wait_for_message()
+        gate.click_message(first, "reject", "U0ANN")
+        gate.click_message(first, "approve", "U0BOB")
+        slack_api.wait_until(lambda: "*1 of 2* approved by <@U0BOB>" in json.dumps(slack_api.messages))
+        gate.click_message(slack_api.wait_for_message(), "approve", "U0CARL")
+        decision = gate.decision(arn)
+
+        assert decision["decision"] == "approved"
+        assert [voter["id"] for voter in decision["decided_by"]] == ["U0BOB", "U0CARL"]
+        assert [vote["id"] for vote in decision["votes"]] == ["U0ANN", "U0BOB", "U0CARL"]
+        assert [message["channel"] for message in decision["messages"]] == places
+        assert len(slack_api.messages) == len(places)
+        assert not any(buttons(message) for message in slack_api.messages.values())
+        if not killer.killed:
+            break
+        slack_api.messages.clear()
+    assert number > 10, "each operation makes a checkpoint"
     assert not killer.killed
 
 

@@ -8,6 +8,7 @@ import pytest
 from aws_durable_execution_sdk_python.lambda_service import ErrorObject
 
 from shared import claims
+from shared.records import request_hash
 from tests.unit.approval.conftest import (
     APPROVER,
     BUCKET,
@@ -24,6 +25,7 @@ from tests.unit.approval.conftest import (
 from tests.unit.conftest import Reply, SlackApi
 
 DROPPED = Reply(drops=True)
+AT = "2026-11-24T12:00:00.000Z"  # CLICKED_AT
 ACCEPTED_THEN_DROPPED = Reply(drops=True, takes_effect=True)
 
 
@@ -49,23 +51,27 @@ def test_an_approved_request_returns_who_decided_and_when(gate: Gate, slack_api:
 
     decision = gate.decision(arn)
 
+    message = {
+        "channel": CHANNEL,
+        "ts": "1795615200.000000",
+        "permalink": f"https://acme.slack.com/archives/{CHANNEL}/p1795615200000000",
+    }
     assert decision | {"requested_at": None} == {
         "decision": "approved",
-        "decided_by": [{"id": APPROVER, "name": "ann", "at": "2026-11-24T12:00:00.000Z"}],
+        "decided_by": [{"id": APPROVER, "name": "ann", "at": AT}],
+        "votes": [{"id": APPROVER, "name": "ann", "at": AT, "decision": "approve", "reason": None}],
         "reason": None,
         "inputs": {},
         "requested_at": None,
-        "decided_at": "2026-11-24T12:00:00.000Z",
-        "message": {
-            "channel": CHANNEL,
-            "ts": "1795615200.000000",
-            "permalink": f"https://acme.slack.com/archives/{CHANNEL}/p1795615200000000",
-        },
+        "decided_at": AT,
+        "message": message,
+        "messages": [message],
+        "request_hash": request_hash({"title": "Deploy v1?"}),
         "execution_arn": arn,
     }
     assert before <= datetime.fromisoformat(decision["requested_at"]) <= datetime.now(UTC)
     assert [method for method, _ in slack_api.calls] == ["auth.test", "chat.postMessage", "chat.update"]
-    assert steps(gate) == ["open", "vote-1", "post", "close-message"]
+    assert steps(gate) == ["open", "vote-1", "post", "count-1", "close-message"]
 
 
 def test_a_rejected_request_returns_a_decision_too(gate: Gate) -> None:
@@ -156,7 +162,7 @@ def test_the_message_shows_where_it_comes_from_and_when_it_expires(gate: Gate, s
 
 
 def test_a_request_may_go_to_another_channel(gate: Gate, slack_api: SlackApi) -> None:
-    gate.wait(gate.ask(channel="#approvals"))
+    gate.wait(gate.ask(channels=["#approvals"]))
 
     assert slack_api.called("chat.postMessage")[0]["channel"] == "#approvals"
 
@@ -390,7 +396,7 @@ def test_a_task_gets_the_approval_as_its_output(gate: Gate, stepfunctions: StepF
     operation, arguments = answer(stepfunctions)
     assert operation == "SendTaskSuccess"
     assert json.loads(arguments["output"]) == decision
-    assert steps(gate) == ["open", "claim", "vote-1", "post", "answer-task", "close-message"]
+    assert steps(gate) == ["open", "claim", "vote-1", "post", "count-1", "answer-task", "close-message"]
 
 
 def test_a_task_fails_with_a_named_error_when_rejected(gate: Gate, stepfunctions: StepFunctions) -> None:

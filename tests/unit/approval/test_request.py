@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from approval.request import InvalidRequestError, read, usable_token
+from approval.request import Escalation, InvalidRequestError, read, usable_token
 from approval.settings import Settings
+from shared.records import request_hash
 from tests.unit.approval.conftest import APPROVER, CHANNEL, REQUESTER, TASK_TOKEN
 
 SETTINGS = Settings(
@@ -31,11 +32,13 @@ def test_a_title_is_enough_where_the_deployment_has_defaults() -> None:
 
     assert request.title == "Deploy v1?"
     assert request.approvers == (APPROVER,)
-    assert request.channel == CHANNEL
+    assert request.channels == (CHANNEL,)
     assert request.timeout_seconds == 600
     assert request.fails_task
     assert not request.allow_self_approval
     assert (request.description, request.fields, request.requester) == ("", {}, None)
+    assert (request.quorum, request.rejections, request.on_timeout) == (1, 1, "timed_out")
+    assert (request.reminders, request.escalation, request.direct_messages) == ((), None, False)
 
 
 def test_every_field_is_taken_over() -> None:
@@ -46,8 +49,14 @@ def test_every_field_is_taken_over() -> None:
         "approvers": {"users": ["U0777", "W0888"]},
         "requester": REQUESTER,
         "allow_self_approval": True,
-        "channel": "#approvals",
+        "channels": ["#approvals", "C0456EFGH"],
+        "direct_messages": True,
+        "quorum": 2,
+        "rejections": 2,
         "timeout_seconds": 780,
+        "on_timeout": "rejected",
+        "reminders": [60, 120.0],
+        "escalation": {"after_seconds": 90, "approvers": {"users": ["U0999"]}, "channels": ["#operations"]},
         "on_not_approved": "succeed",
     }
 
@@ -58,8 +67,12 @@ def test_every_field_is_taken_over() -> None:
     assert request.fields == {"Order": "123"}
     assert request.requester == REQUESTER
     assert request.allow_self_approval
-    assert request.channel == "#approvals"
-    assert request.timeout_seconds == 780
+    assert request.channels == ("#approvals", "C0456EFGH")
+    assert request.direct_messages
+    assert (request.quorum, request.rejections) == (2, 2)
+    assert (request.timeout_seconds, request.on_timeout, request.reminders) == (780, "rejected", (60, 120))
+    assert request.escalation == Escalation(after_seconds=90, approvers=("U0999",), channels=("#operations",))
+    assert request.hash == request_hash(asked)
     assert not request.fails_task
 
 
@@ -101,7 +114,13 @@ def test_a_whole_number_may_come_as_a_float() -> None:
         ("requester", "@ann", 'request.requester is "@ann" but must match pattern'),
         ("requester", "U0123ABCD\n", 'request.requester is "U0123ABCD\\n" but must match pattern'),
         ("allow_self_approval", "yes", 'request.allow_self_approval is "yes" but must be boolean; expected true or fa'),
-        ("channel", "approvals", "expected a Slack channel id such as C0123ABCD, or a name such as #approvals"),
+        (
+            "channel",
+            "#approvals",
+            "request.channel is not a known field; the known ones are title, description, fields",
+        ),
+        ("channels", ["approvals"], "expected a Slack channel id such as C0123ABCD, or a name such as #approvals"),
+        ("channels", [], "request.channels is [] but must contain at least 1 items; expected 1 to 5 Slack channels"),
         (
             "timeout_seconds",
             0,
@@ -111,6 +130,35 @@ def test_a_whole_number_may_come_as_a_float() -> None:
         ("timeout_seconds", True, "request.timeout_seconds is true but must be integer"),
         ("timeout_seconds", "60", 'request.timeout_seconds is "60" but must be integer'),
         ("timeout_seconds", 781, "request.timeout_seconds is 781, more than the 780 that the deployment allows"),
+        ("quorum", 0, "request.quorum is 0 but must be bigger than or equal to 1; expected how many different people"),
+        ("quorum", 2, "request.quorum is 2, but only 1 may decide"),
+        ("rejections", 21, "request.rejections is 21 but must be smaller than or equal to 20; expected how many"),
+        ("rejections", 2, "request.rejections is 2, but only 1 may decide"),
+        (
+            "on_timeout",
+            "approve",
+            "request.on_timeout is \"approve\" but must be one of ['timed_out', 'approved', 'rejec",
+        ),
+        (
+            "reminders",
+            [60, 60],
+            "request.reminders is [60, 60]; name seconds since the request, each more than the one",
+        ),
+        (
+            "reminders",
+            [600],
+            "request.reminders is [600]; name seconds since the request, each more than the one before",
+        ),
+        ("reminders", [0], "request.reminders[0] is 0 but must be bigger than or equal to 1; expected whole seconds"),
+        ("escalation", {}, "request.escalation.after_seconds is missing; expected whole seconds since the request"),
+        ("escalation", {"after_seconds": 5}, "request.escalation asks nobody; give it approvers or channels"),
+        (
+            "escalation",
+            {"after_seconds": 600, "channels": ["C0123ABCD"]},
+            "request.escalation.after_seconds is 600; it has to be less than the timeout of 600",
+        ),
+        ("direct_messages", 1, "request.direct_messages is 1 but must be boolean; expected true or false"),
+        ("description", "\ud800", "request holds '\\ud800', half a character; send UTF-8"),
         ("on_not_approved", "ignore", "request.on_not_approved is \"ignore\" but must be one of ['fail', 'succeed']"),
         ("approver", "U0123", "request.approver is not a known field; the known ones are title, description, fields"),
     ],
@@ -156,6 +204,15 @@ def test_a_request_that_nobody_could_decide_is_refused() -> None:
     alone = {"title": "x", "approvers": {"users": [REQUESTER]}, "requester": REQUESTER}
     assert "who may not approve the own request" in refusal({"request": alone})
     assert read({"request": alone | {"allow_self_approval": True}}, SETTINGS).approvers == (REQUESTER,)
+
+
+def test_those_who_are_asked_later_count_for_the_quorum_and_the_requester_does_not() -> None:
+    asked = {"title": "x", "quorum": 2, "requester": REQUESTER, "approvers": {"users": [APPROVER, REQUESTER]}}
+
+    assert "request.quorum is 2, but only 1 may decide" in refusal({"request": asked})
+    later = {"after_seconds": 5, "approvers": {"users": ["U0999"]}}
+    assert read({"request": asked | {"escalation": later}}, SETTINGS).quorum == 2
+    assert read({"request": asked | {"allow_self_approval": True}}, SETTINGS).quorum == 2
 
 
 def test_a_default_timeout_that_the_execution_does_not_allow_is_refused_too() -> None:

@@ -15,7 +15,7 @@ from tests.unit.conftest import Reply
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-REJECTED = Decision(outcome="rejected", requested_at=NOW, decided_at=NOW, execution_arn="arn")
+REJECTED = Decision(outcome="rejected", requested_at=NOW, decided_at=NOW, execution_arn="arn", request_hash="0" * 64)
 
 
 @pytest.fixture

@@ -32,7 +32,8 @@ def test_a_call_carries_the_token_and_returns_slacks_answer(slack: Slack, slack_
     answer = slack.call("chat.postMessage", MESSAGE)
 
     assert answer["ok"] is True
-    assert answer["ts"] in slack_api.messages
+    assert answer["ts"]
+    assert slack_api.notes == [MESSAGE]
     assert slack_api.tokens == [TOKEN]
 
 
