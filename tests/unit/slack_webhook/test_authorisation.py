@@ -41,11 +41,8 @@ class Groups(UserGroups):
         return frozenset(self._members[group])
 
 
-SOON = Deadline.after(60)
-
-
 def refused(button: Button, person: Person, groups: UserGroups | None = None) -> Refusal | None:
-    return refusal(button, person, groups or Groups(), SOON)
+    return refusal(button, person, groups or Groups(), Deadline.after(60))
 
 
 def code(button: Button, person: Person, groups: UserGroups | None = None) -> str | None:
