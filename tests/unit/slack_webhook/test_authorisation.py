@@ -87,7 +87,7 @@ def test_members_of_any_group_may_decide_like_users(who: str, expected: str | No
 @pytest.mark.parametrize("who", ["U1", "U2", "U7"])
 def test_slack_is_not_asked_who_is_in_a_group_where_that_does_not_matter(who: str) -> None:
     groups = Groups(S1={"U9"})
-    refusal(button(approvers=("U1", "S1"), voted=("U7",)), person(who), groups, SOON)
+    refusal(button(approvers=("U1", "S1"), voted=("U7",)), person(who), groups, Deadline.after(60))
     assert groups.asked == []
 
 
