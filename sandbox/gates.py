@@ -120,7 +120,7 @@ class Gates:
         return until(ended, f"the end of {execution_arn}", timeout)
 
     def wait_for_vote(self, execution_arn: str, timeout: float = _WAIT) -> None:
-        """Return as soon as a durable execution has done everything up to the first vote, and runs no more till then."""
+        """Return as soon as a durable execution has done everything up to the first vote."""
 
         def posted() -> bool:
             history = self._lambda.get_durable_execution_history(DurableExecutionArn=execution_arn)["Events"]
