@@ -1,11 +1,13 @@
 """The approval gate as a Step Functions task asks it, in the example's state machine."""
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from sandbox.deployment import Sandbox
 from sandbox.gates import Gates
 from sandbox.slack.client import SlackSandbox
 from sandbox.slack.workspace import ALICE, Message
@@ -59,3 +61,64 @@ def test_an_invalid_request_fails_its_task(gates: Gates) -> None:
     ended = gates.ended(gates.start({"approval": {"title": "Ship?", "colour": "red"}}))
     assert (ended.status, ended.error) == ("FAILED", "Approval.InvalidRequest")
     assert "colour" in str(ended.cause)
+
+
+@pytest.fixture
+def run(sandbox: Sandbox, gates: Gates) -> Iterator[Callable[..., str]]:
+    """Runs the example's asking state with what is added to it, followed by some states, as the README shows."""
+    client = sandbox.client("stepfunctions")
+    example = client.describe_state_machine(stateMachineArn=gates.state_machine)
+    ask = json.loads(example["definition"])["States"]["Ask"]
+    machines: list[str] = []
+
+    def run(request: dict[str, Any], added: dict[str, Any], **states: dict[str, Any]) -> str:
+        definition = {"StartAt": "Ask", "States": {"Ask": {**ask, **added}, **states}}
+        machine = client.create_state_machine(
+            name=f"asks-{uuid4()}", definition=json.dumps(definition), roleArn=example["roleArn"]
+        )
+        machines.append(machine["stateMachineArn"])
+        return str(
+            client.start_execution(
+                stateMachineArn=machines[-1], input=json.dumps({"order": "123", "approval": request})
+            )["executionArn"]
+        )
+
+    yield run
+    for machine in machines:
+        client.delete_state_machine(stateMachineArn=machine)
+
+
+def test_named_errors_are_caught_and_the_decision_is_the_cause(
+    gates: Gates, slack: SlackSandbox, run: Callable[..., str]
+) -> None:
+    catch = [
+        {"ErrorEquals": ["Approval.Rejected", "Approval.TimedOut"], "ResultPath": "$.not_approved", "Next": "Cancel"},
+        {"ErrorEquals": ["States.ALL"], "ResultPath": "$.not_approved", "Next": "Tell"},
+    ]
+    asked = {"title": f"Ship order {uuid4()}?"}
+    ends = {"Ship": {"Type": "Succeed"}, "Cancel": {"Type": "Succeed"}, "Tell": {"Type": "Fail", "Error": "Other"}}
+    execution = run(asked, {"Catch": catch, "Next": "Ship"}, **ends)
+    slack.click(gates.question_titled(asked["title"]), "reject", ALICE.id)
+    ended = gates.ended(execution)
+    assert ended.status == "SUCCEEDED"
+    assert (ended.output["order"], ended.output["not_approved"]["Error"]) == ("123", "Approval.Rejected")
+    assert json.loads(ended.output["not_approved"]["Cause"])["decision"] == "rejected"
+
+
+@pytest.mark.parametrize(("button", "end"), [("approve", "shipped"), ("reject", "cancelled")])
+def test_a_decision_that_shall_succeed_is_the_output_whatever_it_is(
+    gates: Gates, slack: SlackSandbox, run: Callable[..., str], button: str, end: str
+) -> None:
+    asked = {"title": f"Ship order {uuid4()}?", "on_not_approved": "succeed"}
+    approved = {"Variable": "$.approval_decision.decision", "StringEquals": "approved", "Next": "Ship"}
+    execution = run(
+        asked,
+        {"Next": "Approved"},
+        Approved={"Type": "Choice", "Choices": [approved], "Default": "Cancel"},
+        Ship={"Type": "Pass", "Result": "shipped", "ResultPath": "$.end", "End": True},
+        Cancel={"Type": "Pass", "Result": "cancelled", "ResultPath": "$.end", "End": True},
+    )
+    slack.click(gates.question_titled(asked["title"]), button, ALICE.id)
+    ended = gates.ended(execution)
+    assert (ended.status, ended.output["end"]) == ("SUCCEEDED", end)
+    assert ended.output["approval_decision"]["decided_by"][0]["id"] == ALICE.id
