@@ -51,7 +51,8 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 UNIX = 3
 WAYS_OUT = (
     "Ways out: run Terraform where Python with pip and the package index are available, or build the packages "
-    "elsewhere with `make packages`, upload them and pass them in the variable `packages`."
+    "elsewhere with `make packages`, upload them and pass them in the variable `packages` (`package` of a function of "
+    "your own)."
 )
 
 

@@ -13,7 +13,12 @@ output "secret_arns" {
   value       = { for name, secret in aws_secretsmanager_secret.slack : name => secret.arn }
 }
 
+output "slack_app_manifest" {
+  description = "Manifest (JSON) of the Slack app, to paste at api.slack.com/apps."
+  value       = module.workflow_gates.slack_app_manifest
+}
+
 output "slack_request_url" {
-  description = "The interactivity request URL to enter in the Slack app."
+  description = "The interactivity request URL of the Slack app; the manifest has it already."
   value       = module.workflow_gates.slack_request_url
 }
