@@ -52,22 +52,25 @@ class Execution:
         status: As Lambda calls it; empty where Lambda does not show the execution.
         request: What the caller asked for.
         result: What it returned.
+        stop_reason: What whoever stopped it gave as error message.
         ended_at: When it ended (aware).
     """
 
     status: str
     request: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
+    stop_reason: str | None = None
     ended_at: datetime | None = None
 
     @classmethod
     def from_response(cls, found: "GetDurableExecutionResponseTypeDef") -> Self:
         """Read Lambda's answer; what is not JSON counts as absent."""
-        request = _json_object(found.get("InputPayload")).get("request")
+        request = json_object(found.get("InputPayload")).get("request")
         return cls(
             status=found["Status"],
             request=request if isinstance(request, dict) else {},
-            result=_json_object(found.get("Result")),
+            result=json_object(found.get("Result")),
+            stop_reason=found.get("Error", {}).get("ErrorMessage") if found["Status"] == "STOPPED" else None,
             ended_at=found.get("EndTimestamp"),
         )
 
@@ -93,7 +96,7 @@ class Execution:
     def ending(self) -> Ending:
         """Return how the request ended, as far as can be told."""
         if self.status == "STOPPED":
-            return Ending(text=outcome_text("stopped", at=self.ended_at))
+            return Ending(text=outcome_text("stopped", at=self.ended_at), reason=self.stop_reason)
         if self.status in _FAILED:
             return Ending(text=outcome_text("failed", at=self.ended_at))
         try:
@@ -134,7 +137,8 @@ class Executions:
         return Execution.from_response(found)
 
 
-def _json_object(text: str | None) -> dict[str, Any]:
+def json_object(text: str | None) -> dict[str, Any]:
+    """Return a JSON object, or an empty one where there is none. Neither is ever quoted: it may hold a task token."""
     try:
         data = json.loads(text or "{}")
     except (ValueError, RecursionError):

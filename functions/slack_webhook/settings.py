@@ -22,6 +22,7 @@ class Settings:
         bucket: Name of the bucket that holds the claims.
         approval_function_arn: ARN of the approval function, without version or alias.
         environment: Label of the deployment, shown in messages.
+        event_bus: Name of the event bus that `Approval Decided` goes to.
     """
 
     signing_secret_arn: str
@@ -30,6 +31,7 @@ class Settings:
     bucket: str
     approval_function_arn: str
     environment: str
+    event_bus: str
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -51,4 +53,5 @@ class Settings:
             bucket=environment.required("BUCKET", "the name of the bucket that holds approval-claims/"),
             approval_function_arn=function_arn,
             environment=environment.required("ENVIRONMENT", "the label of the deployment that messages show"),
+            event_bus=environment.optional("EVENT_BUS_NAME", "default"),
         )

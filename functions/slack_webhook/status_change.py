@@ -3,11 +3,11 @@
 The waiting Step Functions task fails instead of waiting for its own timeout, and the message loses its buttons.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,24 +15,33 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import claims, logs
+from shared.click import Click, ClickUnreadableError
 from shared.errors import WorkflowGatesError
-from shared.message import RequestMessage, outcome_text
+from shared.message import RequestMessage
+from shared.records import put_event, request_hash
 from shared.secrets import Secret
-from shared.slack import Slack, SlackRefusedError
+from shared.slack import SlackRefusedError
+from shared.workspace import Workspace
+from slack_webhook.executions import Execution, json_object
 from slack_webhook.settings import Settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
 # https://docs.aws.amazon.com/lambda/latest/dg/durable-monitoring.html#durable-monitoring-eventbridge
 DETAIL_TYPE = "Durable Execution Status Change"
-_DIED = frozenset({"STOPPED", "FAILED", "TIMED_OUT"})
+# Stopping an execution is how programs cancel a request.
+_ERRORS = {"STOPPED": "Approval.Cancelled", "FAILED": "Approval.Failed", "TIMED_OUT": "Approval.Failed"}
+_DECISIONS = {"STOPPED": "cancelled", "FAILED": "failed", "TIMED_OUT": "failed"}
 
-# Names of the approval function's steps.
-_POST_STEP = "post"
-_ANSWER_STEP = "answer-task"
+# Names of the approval function's operations: steps that post a message and callbacks of votes begin like this, and
+# after one of the last the decision has had its effect.
+_POST_STEPS = "post"
+_VOTE_CALLBACKS = "vote-"
+_EFFECTIVE_STEPS = frozenset({"answer-task", "emit-decided"})
 
 # The task is over: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html#API_SendTaskFailure_Errors
 _DEAD_TOKEN = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
@@ -50,26 +59,52 @@ class StatusChangeError(WorkflowGatesError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Message:
+class _Place:
+    """A message of the request."""
+
     channel: str
     ts: str
+    permalink: str | None
+
+    def as_json(self) -> dict[str, str | None]:
+        return {"channel": self.channel, "ts": self.ts, "permalink": self.permalink}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Execution:
+class _Died:
     """What is left of a died execution.
 
     Attributes:
         arn: Its ARN.
-        status: How it ended.
-        request: What the caller asked for.
+        execution: How it ended, and what the caller asked for.
+        started_at: When it was asked (aware).
         task_token: The waiting task, if there is one; a bearer capability, never logged.
     """
 
     arn: str
-    status: str
-    request: Mapping[str, Any]
+    execution: Execution
+    started_at: datetime
     task_token: str | None
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What every log line names."""
+        return {"execution_arn": self.arn, "execution_status": self.execution.status}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Progress:
+    """How far an execution came.
+
+    Attributes:
+        places: Its messages.
+        votes: The clicks that it was given, the first of each person.
+        decided: Whether its decision took effect.
+    """
+
+    places: tuple[_Place, ...]
+    votes: tuple[Click, ...]
+    decided: bool
 
 
 def is_status_change(event: Mapping[str, Any]) -> bool:
@@ -96,16 +131,21 @@ class StatusChanges:
         return boto3.client("stepfunctions", config=_CONFIG)
 
     @cached_property
-    def _bot_token(self) -> Secret:
-        return Secret(self._settings.bot_token_arn)
+    def _events(self) -> "EventBridgeClient":
+        return boto3.client("events", config=_CONFIG)
+
+    @cached_property
+    def _slack(self) -> Workspace:
+        return Workspace(Secret(self._settings.bot_token_arn), self._settings.api_url)
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """Fail the task and lock the message of an execution that died. Repeating it changes nothing.
+        """Fail the task, tell the event bus and lock the messages of an execution that died. It may be repeated.
 
         Raises:
             StatusChangeError: If the event or the execution cannot be understood.
+            EventRefusedError: If the event bus does not take the decision.
             botocore.exceptions.ClientError: If AWS refuses.
-            SlackError: If Slack does not lock the message.
+            SlackError: If Slack does not lock a message.
             SecretError: If the bot token cannot be read.
         """
         detail = event.get("detail")
@@ -115,21 +155,26 @@ class StatusChanges:
         if function_arn != own and not function_arn.startswith(f"{own}:"):
             _log.info("status change of another function ignored", extra={"execution_arn": arn})
             return
-        if status not in _DIED:
+        if status not in _ERRORS:
             _log.info("status change without work ignored", extra={"execution_arn": arn, "execution_status": status})
             return
-        execution = self._execution(arn)
-        message, answered = self._progress(arn)
-        if answered:
-            # The decision had its effect. A message that was not closed in time loses its buttons with the next click.
-            _log.info("died after its task was answered", extra={"execution_arn": arn, "execution_status": status})
+        died = self._died(arn)
+        progress = self._progress(arn)
+        if progress.decided:
+            # A message that was not closed in time loses its buttons with the next click.
+            _log.info("died after its decision took effect", extra=died.facts)
             return
-        self._fail_task(execution)
-        self._lock(execution, message)
+        if not died.execution.request:
+            _log.info("died without a request", extra=died.facts)
+            return
+        self._fail_task(died)
+        # One that fails does not keep the others back, and the event is delivered again.
+        locks = [partial(self._lock, died, place) for place in progress.places]
+        _all([partial(self._record, died, progress), *locks])
 
-    def _execution(self, arn: str) -> _Execution:
+    def _died(self, arn: str) -> _Died:
         found = self._lambda.get_durable_execution(DurableExecutionArn=arn, IncludeExecutionData=True)
-        if found["Status"] not in _DIED:
+        if found["Status"] not in _ERRORS:
             # Failing the task of an execution that still runs would be wrong, whatever the event says.
             raise StatusChangeError(f"{arn} is {found['Status']}, although its event says that it died")
         if "InputPayload" not in found:
@@ -137,83 +182,102 @@ class StatusChanges:
                 f"Lambda does not show the input of {arn}; if its data is encrypted with a customer managed key, "
                 "let this function's role use kms:Decrypt on that key"
             )
-        data = _json_object(found["InputPayload"])
-        request, token = data.get("request"), data.get("task_token")
-        return _Execution(
+        token = json_object(found["InputPayload"]).get("task_token")
+        return _Died(
             arn=arn,
-            status=found["Status"],
-            request=request if isinstance(request, dict) else {},
+            execution=Execution.from_response(found),
+            started_at=found["StartTimestamp"],
             task_token=token if isinstance(token, str) and token else None,
         )
 
-    def _progress(self, arn: str) -> tuple[_Message | None, bool]:
-        """Return where the message is, if one was posted, and whether the task was answered."""
-        message, answered = None, False
+    def _progress(self, arn: str) -> _Progress:
         pages = self._lambda.get_paginator("get_durable_execution_history").paginate(
             DurableExecutionArn=arn, IncludeExecutionData=True
         )
-        for item in (item for page in pages for item in page["Events"] if item.get("EventType") == "StepSucceeded"):
-            answered = answered or item.get("Name") == _ANSWER_STEP
-            if item.get("Name") == _POST_STEP:
-                posted = _json_object(item["StepSucceededDetails"]["Result"].get("Payload"))
-                channel, ts = posted.get("channel"), posted.get("ts")
-                message = _Message(channel=channel, ts=ts) if channel and ts else None
-        return message, answered
+        steps: dict[str, str | None] = {}
+        votes: dict[str, Click] = {}
+        for item in (item for page in pages for item in page["Events"]):
+            name = item.get("Name", "")
+            if item.get("EventType") == "StepSucceeded":
+                steps[name] = item["StepSucceededDetails"]["Result"].get("Payload")
+            elif item.get("EventType") == "CallbackSucceeded" and name.startswith(_VOTE_CALLBACKS):
+                with suppress(ClickUnreadableError):
+                    click = Click.decode(item["CallbackSucceededDetails"]["Result"].get("Payload"))
+                    votes.setdefault(click.user_id, click)
+        places = (_place(json_object(result)) for name, result in steps.items() if name.startswith(_POST_STEPS))
+        return _Progress(
+            places=tuple(place for place in places if place),
+            votes=tuple(votes.values()),
+            decided=not _EFFECTIVE_STEPS.isdisjoint(steps),
+        )
 
-    def _fail_task(self, execution: _Execution) -> None:
-        if not execution.task_token:
+    def _fail_task(self, died: _Died) -> None:
+        if not died.task_token:
             return
-        facts = {"execution_arn": execution.arn, "execution_status": execution.status}
         # Claiming first keeps a late second delivery of the start from asking people for a task that has failed.
-        owner = claims.take(self._s3, self._settings.bucket, execution.task_token, execution.arn, datetime.now(UTC))
-        if owner != execution.arn:
-            _log.info("task left to the execution that claimed it", extra={**facts, "owner": owner})
+        owner = claims.take(self._s3, self._settings.bucket, died.task_token, died.arn, datetime.now(UTC))
+        if owner != died.arn:
+            _log.info("task left to the execution that claimed it", extra={**died.facts, "owner": owner})
             return
-        code = self._send_failure(execution, execution.task_token)
+        code = self._send_failure(died, died.task_token)
         if code:
-            _log.warning("task is over already", extra={**facts, "error_code": code})
+            _log.warning("task is over already", extra={**died.facts, "error_code": code})
             return
-        _log.info("task failed", extra=facts)
+        _log.info("task failed", extra=died.facts)
 
-    def _send_failure(self, execution: _Execution, token: str) -> str | None:
+    def _send_failure(self, died: _Died, token: str) -> str | None:
         """Fail the task; return the error code if it does not wait any more."""
+        status = died.execution.status
         # Errors are passed on by code only: the text of some repeats the token.
         try:
             self._stepfunctions.send_task_failure(
                 taskToken=token,
-                error="Approval.Failed",
-                cause=f"The approval {execution.arn} ended as {execution.status} before it could hand over a decision",
+                error=_ERRORS[status],
+                cause=f"The approval {died.arn} ended as {status} before it could hand over a decision",
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in _DEAD_TOKEN:
                 return code
             raise StatusChangeError(
-                f"Step Functions refused to fail the task of {execution.arn}: {code}; check that this function's role "
+                f"Step Functions refused to fail the task of {died.arn}: {code}; check that this function's role "
                 "may call states:SendTaskFailure"
             ) from None
         except BotoCoreError as error:
             name = type(error).__name__
-            raise StatusChangeError(f"no answer from Step Functions for the task of {execution.arn}: {name}") from None
+            raise StatusChangeError(f"no answer from Step Functions for the task of {died.arn}: {name}") from None
         return None
 
-    def _lock(self, execution: _Execution, message: _Message | None) -> None:
-        facts = {"execution_arn": execution.arn, "execution_status": execution.status}
-        if not message:
-            _log.info("no message to lock", extra=facts)
-            return
-        content = _content(execution, self._settings.environment)
-        # The token is read anew: these events are rare, and the one in memory may have been rotated since.
-        slack = Slack(self._bot_token.refresh(), self._settings.api_url)
+    def _record(self, died: _Died, progress: _Progress) -> None:
+        """Write the decision as an event and as a line of the log, as the approval function would have done."""
+        messages = [place.as_json() for place in progress.places]
+        ended_at = died.execution.ended_at or datetime.now(UTC)
+        decision = {
+            "decision": _DECISIONS[died.execution.status],
+            "decided_by": [],
+            "votes": [_vote(click) for click in progress.votes],
+            "reason": died.execution.stop_reason,
+            "inputs": {},
+            "requested_at": _utc_text(died.started_at),
+            "decided_at": _utc_text(ended_at),
+            "message": messages[0] if messages else None,
+            "messages": messages,
+            "request_hash": request_hash(died.execution.request),
+            "execution_arn": died.arn,
+            "execution_status": died.execution.status,
+            "environment": self._settings.environment,
+        }
+        _log.info("Approval Decided", extra={"audit": True, "record": decision})
+        put_event(self._events, self._settings.event_bus, "Approval Decided", decision)
+
+    def _lock(self, died: _Died, place: _Place) -> None:
+        content = _content(died, self._settings.environment)
+        ending = died.execution.ending()
+        facts = {**died.facts, "slack_channel": place.channel, "slack_ts": place.ts}
+        blocks = content.locked_blocks(ending.text, ending.reason)
         try:
-            slack.call(
-                "chat.update",
-                {
-                    "channel": message.channel,
-                    "ts": message.ts,
-                    "text": content.text(),
-                    "blocks": content.locked_blocks(outcome_text("failed")),
-                },
+            self._slack.call(
+                "chat.update", {"channel": place.channel, "ts": place.ts, "text": content.text(), "blocks": blocks}
             )
         except SlackRefusedError as error:
             if error.code not in _MESSAGE_GONE:
@@ -223,10 +287,46 @@ class StatusChanges:
         _log.info("message locked", extra=facts)
 
 
-def _content(execution: _Execution, environment: str) -> RequestMessage:
+def _all(actions: Iterable[Callable[[], None]]) -> None:
+    """Do everything, then raise the first error."""
+    first: Exception | None = None
+    for action in actions:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - raised below, or logged by name
+            if first:
+                _log.error("another failure", extra={"reason": type(error).__name__})
+            first = first or error
+    if first:
+        raise first
+
+
+def _place(result: Mapping[str, Any]) -> _Place | None:
+    """Return the message of a step that posts one; there is none where Slack refused."""
+    channel, ts, permalink = (result.get(name) for name in ("channel", "ts", "permalink"))
+    if not isinstance(channel, str) or not isinstance(ts, str):
+        return None
+    return _Place(channel=channel, ts=ts, permalink=permalink if isinstance(permalink, str) else None)
+
+
+def _vote(click: Click) -> dict[str, Any]:
+    return {
+        "id": click.user_id,
+        "name": click.user_name,
+        "at": _utc_text(click.at),
+        "decision": click.choice,
+        "reason": click.reason,
+    }
+
+
+def _utc_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _content(died: _Died, environment: str) -> RequestMessage:
     """Return what the message showed. It was posted, so the request had been found valid."""
-    request = execution.request
-    _, _, _, region, account, *_ = execution.arn.split(":")
+    request = died.execution.request
+    _, _, _, region, account, *_ = died.arn.split(":")
     return RequestMessage(
         title=_text(request, "title"),
         description=request.get("description", ""),
@@ -237,15 +337,6 @@ def _content(execution: _Execution, environment: str) -> RequestMessage:
         requester=request.get("requester"),
         expires_at=None,
     )
-
-
-def _json_object(text: str | None) -> dict[str, Any]:
-    """Return a JSON object, or an empty one where there is none. Neither is ever quoted: it may hold a task token."""
-    try:
-        data = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

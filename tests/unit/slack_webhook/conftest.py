@@ -148,7 +148,7 @@ class Server:
 
 
 class FakeAws:
-    """Lambda's durable execution API and Step Functions' SendTaskFailure, with AWS's error codes."""
+    """What the function asks of Lambda's durable executions, Step Functions and EventBridge, with AWS's error codes."""
 
     CALLBACKS: ClassVar[str] = "/2025-12-01/durable-execution-callbacks/"
     EXECUTIONS: ClassVar[str] = "/2025-12-01/durable-executions/"
@@ -167,6 +167,8 @@ class FakeAws:
         self.asked()
         self.tasks: dict[str, bool] = {TASK_TOKEN: True}
         self.failures: list[dict[str, str]] = []
+        self.events: list[dict[str, str]] = []
+        self.bus_error: str | None = None
         self.page_size = 1000
 
     def _respond(self, call: Call) -> Reply:
@@ -176,6 +178,11 @@ class FakeAws:
             return self._execution(call)
         if call.headers.get("x-amz-target") == "AWSStepFunctions.SendTaskFailure":
             return self._fail(call)
+        if call.headers.get("x-amz-target") == "AWSEvents.PutEvents":
+            if self.bus_error:
+                return Reply(200, {"FailedEntryCount": 1, "Entries": [{"ErrorCode": self.bus_error}]})
+            self.events += call.json["Entries"]
+            return Reply(200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
         return aws_error("UnknownOperationException", 404)
 
     def _complete(self, call: Call) -> Reply:
@@ -336,11 +343,13 @@ def _environment(_aws: FakeAws, _slack: FakeSlack) -> Iterator[None]:
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": _aws.server.url,
         "AWS_ENDPOINT_URL_LAMBDA": _aws.server.url,
         "AWS_ENDPOINT_URL_SFN": _aws.server.url,
         "APPROVAL_FUNCTION_ARN": FUNCTION_ARN,
         "BUCKET": BUCKET,
         "ENVIRONMENT": "prod",
+        "EVENT_BUS_NAME": "audit",
         "SLACK_API_URL": f"{_slack.server.url}/api/",
     }
     with pytest.MonkeyPatch.context() as patch, mock_aws():

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from shared import claims
+from shared.click import Click
 from shared.message import OUTCOME_BLOCK_ID
+from shared.records import EventRefusedError, request_hash
 from shared.slack import SlackError, SlackUnavailableError
 from slack_webhook import handler as entry
 from slack_webhook.status_change import StatusChangeError
@@ -28,6 +31,8 @@ from tests.unit.slack_webhook.conftest import (
 )
 
 Records = Callable[[str], list[dict[str, Any]]]
+
+pytestmark = pytest.mark.usefixtures("slack")
 
 OTHER_EXECUTION = f"{FUNCTION_ARN}:2/durable-execution/order-123/11111111-ea3d-3ffc-b3e5-5ec51c34ffc9"
 REQUEST = {
@@ -66,6 +71,12 @@ def payload(**changes: Any) -> dict[str, Any]:
     return {"request": REQUEST, "task_token": TASK_TOKEN} | changes
 
 
+def callback(name: str, result: str) -> dict[str, Any]:
+    """Return the history event of a callback that was completed."""
+    details = {"Result": {"Payload": result, "Truncated": False}}
+    return {"EventType": "CallbackSucceeded", "Name": name, "CallbackSucceededDetails": details}
+
+
 def owner() -> Any:
     body = boto3.client("s3").get_object(Bucket=BUCKET, Key=claims.key(TASK_TOKEN))["Body"].read()
     return json.loads(body)["execution_arn"]
@@ -87,7 +98,7 @@ def test_the_waiting_task_fails_and_the_message_is_locked(
     assert entry.handler(event(status, FUNCTION_ARN + qualifier), None) is None
 
     [failure] = aws.failures
-    assert failure["error"] == "Approval.Failed"
+    assert failure["error"] == ("Approval.Cancelled" if status == "STOPPED" else "Approval.Failed")
     assert status in failure["cause"]
     assert EXECUTION in failure["cause"]
 
@@ -99,7 +110,8 @@ def test_the_waiting_task_fails_and_the_message_is_locked(
     assert "*prod* \\u00b7 account 123456789012 \\u00b7 us-east-2" in shown
     assert REQUESTER in shown
     [outcome] = [block for block in update["blocks"] if block.get("block_id") == OUTCOME_BLOCK_ID]
-    assert "Stopped before a decision took effect" in outcome["elements"][0]["text"]
+    said = "Cancelled: the approval was stopped" if status == "STOPPED" else "Stopped before a decision took effect"
+    assert said in outcome["elements"][0]["text"]
     assert update["text"] == "Approval requested: Deploy &lt;v1&gt;?"
 
 
@@ -161,11 +173,117 @@ def test_a_task_that_another_execution_claimed_is_left_to_it(aws: FakeAws, slack
     assert owner() == OTHER_EXECUTION
 
 
-def test_an_execution_that_died_after_its_answer_is_left_as_it_is(aws: FakeAws, slack: FakeSlack) -> None:
-    aws.executed(EXECUTION, "TIMED_OUT", payload(), [POSTED, step("answer-task", {"waited": True})])
+@pytest.mark.parametrize("effective", ["answer-task", "emit-decided"])
+def test_an_execution_that_died_after_its_decision_took_effect_is_left_as_it_is(
+    aws: FakeAws, slack: FakeSlack, effective: str
+) -> None:
+    aws.executed(EXECUTION, "TIMED_OUT", payload(), [POSTED, step(effective, {"waited": True})])
     entry.handler(event("TIMED_OUT"), None)
     assert aws.failures == []
+    assert aws.events == []
     assert slack.server.calls == []
+
+
+def test_every_place_of_the_message_is_locked(aws: FakeAws, slack: FakeSlack) -> None:
+    places = [step(f"post-{n}", {"channel": f"C0PLACE{n}", "ts": f"1795615200.00010{n}"}) for n in (2, 3)]
+    refused = step("post-4", {"undelivered": {"code": "not_in_channel"}, "at": "2026-11-25T14:00:00+00:00"})
+    aws.executed(EXECUTION, "STOPPED", payload(), [STARTED, POSTED, *places, refused, step("count-1", {"ts": "x"})])
+    entry.handler(event(), None)
+    assert [(update["channel"], update["ts"]) for update in slack.updates] == [
+        ("C0123ABCD", "1795615200.000100"),
+        ("C0PLACE2", "1795615200.000102"),
+        ("C0PLACE3", "1795615200.000103"),
+    ]
+
+
+def test_a_place_that_slack_does_not_lock_keeps_back_neither_the_others_nor_the_event(
+    aws: FakeAws, slack: FakeSlack
+) -> None:
+    second = step("post-2", {"channel": "C0PLACE2", "ts": "1795615200.000102"})
+    aws.executed(EXECUTION, "STOPPED", payload(), [POSTED, second])
+    slack.server.script.append(Reply(drop=True))
+    with pytest.raises(SlackUnavailableError):
+        entry.handler(event(), None)
+    assert [update["channel"] for update in slack.updates] == ["C0123ABCD", "C0PLACE2"]
+    assert len(aws.failures) == len(aws.events) == 1
+
+
+def test_an_event_bus_that_does_not_take_the_decision_keeps_back_nothing_and_is_asked_again(
+    aws: FakeAws, slack: FakeSlack
+) -> None:
+    aws.bus_error = "InternalFailure"
+    with pytest.raises(EventRefusedError, match="InternalFailure"):
+        entry.handler(event(), None)
+    assert len(aws.failures) == len(slack.updates) == 1
+    aws.bus_error = None
+    entry.handler(event(), None)
+    assert len(aws.events) == 1
+
+
+def test_the_first_of_several_failures_is_raised_and_the_others_are_named(
+    aws: FakeAws, slack: FakeSlack, records: Records
+) -> None:
+    aws.bus_error, slack.api_error = "InternalFailure", "internal_error"
+    with pytest.raises(EventRefusedError):
+        entry.handler(event(), None)
+    assert records("another failure")[0]["reason"] == "SlackUnavailableError"
+
+
+@pytest.mark.parametrize(
+    ("status", "decision"), [("STOPPED", "cancelled"), ("FAILED", "failed"), ("TIMED_OUT", "failed")]
+)
+def test_the_event_bus_and_the_log_get_the_decision(aws: FakeAws, records: Records, status: str, decision: str) -> None:
+    click = Click(
+        choice="approve",
+        user_id="U0123ABCD",
+        user_team="T0WORKSPC",
+        user_name="ada",
+        at=datetime(2026, 11, 25, 14, 5, tzinfo=UTC),
+        channel="C0123ABCD",
+        ts="1795615200.000100",
+        reason="fine",
+    )
+    later = replace(click, choice="reject", reason=None)
+    votes = [callback("vote-1", click.encode()), callback("vote-2", later.encode()), callback("vote-3", "no click")]
+    aws.executed(EXECUTION, status, payload(), [STARTED, POSTED, *votes, callback("reminder-1", click.encode())])
+    entry.handler(event(status), None)
+
+    [sent] = aws.events
+    detail = json.loads(sent.pop("Detail"))
+    assert sent == {"EventBusName": "audit", "Source": "workflow-gates.approval", "DetailType": "Approval Decided"}
+    place = {"channel": "C0123ABCD", "ts": "1795615200.000100", "permalink": None}
+    vote = {"id": "U0123ABCD", "name": "ada", "at": "2026-11-25T14:05:00.000Z", "decision": "approve", "reason": "fine"}
+    assert detail == {
+        "decision": decision,
+        "decided_by": [],
+        "votes": [vote],
+        "reason": None,
+        "inputs": {},
+        "requested_at": "2026-11-25T14:00:00.000Z",
+        "decided_at": "2026-11-25T14:01:40.000Z",
+        "message": place,
+        "messages": [place],
+        "request_hash": request_hash(REQUEST),
+        "execution_arn": EXECUTION,
+        "execution_status": status,
+        "environment": "prod",
+    }
+    [record] = records("Approval Decided")
+    assert (record["audit"], record["record"]) == (True, detail)
+
+
+def test_why_it_was_stopped_is_shown_and_recorded(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.executions[EXECUTION] |= {"Error": {"ErrorType": "Stopped", "ErrorMessage": "release <withdrawn>"}}
+    entry.handler(event(), None)
+    assert slack.updates[0]["blocks"][-1]["elements"][1]["text"] == "release <withdrawn>"
+    assert json.loads(aws.events[0]["Detail"])["reason"] == "release <withdrawn>"
+
+
+def test_the_error_of_an_execution_that_failed_is_not_shown(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.executed(EXECUTION, "FAILED", payload(), [POSTED])
+    aws.executions[EXECUTION] |= {"Error": {"ErrorType": "StepError", "ErrorMessage": "internal"}}
+    entry.handler(event("FAILED"), None)
+    assert "internal" not in json.dumps(slack.updates)
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -235,6 +353,7 @@ def test_an_input_that_never_was_a_request_needs_nothing(aws: FakeAws, slack: Fa
     aws.executions[EXECUTION]["InputPayload"] = text
     entry.handler(event("FAILED"), None)
     assert aws.failures == []
+    assert aws.events == []
     assert slack.server.calls == []
 
 
