@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from shared.button import Button
+from shared.message import GROUP, mentions
 from slack_webhook.deadline import Deadline
-from slack_webhook.groups import PREFIX, GroupUnknownError, UserGroups, mention
+from slack_webhook.groups import GroupUnknownError, UserGroups
 from slack_webhook.interaction import Person
 
 
@@ -65,7 +66,7 @@ def refusal(button: Button, person: Person, groups: UserGroups, deadline: Deadli
 
 def _not_in_a_group(button: Button, person: Person, groups: UserGroups, deadline: Deadline) -> Refusal | None:
     unknown: GroupUnknownError | None = None
-    for group in (approver for approver in button.approvers if approver.startswith(PREFIX)):
+    for group in (approver for approver in button.approvers if approver.startswith(GROUP)):
         try:
             if person.id in groups.members(group, deadline):
                 return None
@@ -73,8 +74,7 @@ def _not_in_a_group(button: Button, person: Person, groups: UserGroups, deadline
             unknown = error
     if unknown:
         return Refusal(code="group_unknown", text=unknown.told, reason=str(unknown))
-    approvers = ", ".join(mention(approver) for approver in button.approvers)
     return Refusal(
         code="not_an_approver",
-        text=f"You cannot decide this request: its approvers are {approvers}. Nothing was changed.",
+        text=f"You cannot decide this request: its approvers are {mentions(button.approvers)}. Nothing was changed.",
     )

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 
 from shared.errors import WorkflowGatesError
+from shared.message import mentions
 from shared.secrets import SecretError
 from shared.slack import SlackError, SlackRefusedError
 from shared.workspace import Workspace
 from slack_webhook.deadline import Deadline
 
-PREFIX = "S"
 # Seconds for which members are kept: who leaves a group may decide for so long, and a busy group costs one call.
 LIFETIME = 60.0
 # Seconds that must be left: for this call, and for completing the callback after it.
@@ -81,11 +81,6 @@ def _refused(group: str, error: SlackRefusedError) -> str:
             f"the approval gate to give it the scope `{error.scope or 'usergroups:read'}` and to install it again."
         )
     return (
-        f"Your click was not counted: Slack does not say who is in {mention(group)} (`{error.code}`). "
+        f"Your click was not counted: Slack does not say who is in {mentions([group])} (`{error.code}`). "
         "Please tell those who run the approval gate."
     )
-
-
-def mention(approver: str) -> str:
-    """Return how a message names a user or a user group (mrkdwn)."""
-    return f"<!subteam^{approver}>" if approver.startswith(PREFIX) else f"<@{approver}>"

@@ -13,9 +13,6 @@ from shared.form import Form
 from shared.message import MAX_SECTION_LENGTH, truncated
 from slack_webhook.interaction import MODAL_CALLBACK_ID
 
-# https://docs.slack.dev/reference/views/modal-views
-MAX_METADATA_LENGTH = 3000
-
 _NAMES = {"approve": "Approve", "reject": "Reject", "cancel": "Cancel"}
 
 
@@ -34,7 +31,10 @@ class Origin:
     ts: str
 
     def encode(self) -> str:
-        """Return it as `private_metadata`: 2,000 characters of button at most, and little more."""
+        """Return it as `private_metadata`: 2,000 characters of button at most, and little more; 3,000 are allowed.
+
+        Source: https://docs.slack.dev/reference/views/modal-views
+        """
         # The button as text would need a backslash before each of its quotation marks.
         data = {"button": json.loads(self.button.encode()), "channel": self.channel, "ts": self.ts}
         return json.dumps(data, separators=(",", ":"))

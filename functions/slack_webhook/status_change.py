@@ -97,11 +97,13 @@ class _Progress:
     """How far an execution came.
 
     Attributes:
+        asked: Whether its request was found valid, so that people were asked, or about to be.
         places: Its messages.
         votes: The clicks that it was given, the first of each person.
         decided: Whether its decision took effect.
     """
 
+    asked: bool
     places: tuple[_Place, ...]
     votes: tuple[Click, ...]
     decided: bool
@@ -164,10 +166,10 @@ class StatusChanges:
             # A message that was not closed in time loses its buttons with the next click.
             _log.info("died after its decision took effect", extra=died.facts)
             return
-        if not died.execution.request:
-            _log.info("died without a request", extra=died.facts)
-            return
         self._fail_task(died)
+        if not progress.asked:
+            _log.info("died before anybody was asked", extra=died.facts)
+            return
         # One that fails does not keep the others back, and the event is delivered again.
         locks = [partial(self._lock, died, place) for place in progress.places]
         _all([partial(self._record, died, progress), *locks])
@@ -196,8 +198,10 @@ class StatusChanges:
         )
         steps: dict[str, str | None] = {}
         votes: dict[str, Click] = {}
+        asked = False
         for item in (item for page in pages for item in page["Events"]):
             name = item.get("Name", "")
+            asked = asked or name.startswith((_POST_STEPS, _VOTE_CALLBACKS))
             if item.get("EventType") == "StepSucceeded":
                 steps[name] = item["StepSucceededDetails"]["Result"].get("Payload")
             elif item.get("EventType") == "CallbackSucceeded" and name.startswith(_VOTE_CALLBACKS):
@@ -206,6 +210,7 @@ class StatusChanges:
                     votes.setdefault(click.user_id, click)
         places = (_place(json_object(result)) for name, result in steps.items() if name.startswith(_POST_STEPS))
         return _Progress(
+            asked=asked,
             places=tuple(place for place in places if place),
             votes=tuple(votes.values()),
             decided=not _EFFECTIVE_STEPS.isdisjoint(steps),

@@ -294,7 +294,8 @@ class FakeSlack:
                 [group] = call.arguments["usergroup"]
                 found = group in self.groups
                 return Reply(200, {"ok": found, "users": self.groups[group]} if found else NO_SUCH_GROUP)
-            answer = {"team_id": TEAM, "url": "https://acme.slack.com/", "channel": CHANNEL, "ts": TS}
+            channel = call.json["channel"] if call.path == "/api/chat.postMessage" else CHANNEL
+            answer = {"team_id": TEAM, "url": "https://acme.slack.com/", "channel": channel, "ts": TS}
             return Reply(200, {"ok": True, **answer})
         return Reply(200, {"ok": True})
 

@@ -28,7 +28,7 @@ from tests.unit.slack_webhook.conftest import (
 )
 from tests.unit.slack_webhook.test_status_change import event
 
-PAYLOAD = {
+PAYLOAD: dict[str, dict[str, Any]] = {
     "request": {
         "title": "Deploy <v1>?",
         "description": "Release of the order service",
@@ -60,17 +60,21 @@ def epoch(moment: datetime) -> float:
     return moment.timestamp()
 
 
-def posted_history(runner: DurableFunctionTestRunner) -> list[dict[str, Any]]:
-    """Start a request, wait until it is asked, and return the execution's history as the API sends it."""
-    arn = runner.run_async(input=json.dumps(PAYLOAD))
+def history_with(runner: DurableFunctionTestRunner, arn: str, step: str) -> list[dict[str, Any]]:
+    """Wait until a step has succeeded, and return the execution's history as the API sends it."""
     deadline = time.monotonic() + 10
     while True:
         history = runner._executor.get_execution_history(arn, include_execution_data=True).to_dict()
-        if any(e["EventType"] == "StepSucceeded" and e.get("Name") == "post" for e in history["Events"]):
+        if any(e["EventType"] == "StepSucceeded" and e.get("Name") == step for e in history["Events"]):
             events: list[dict[str, Any]] = json.loads(json.dumps(history["Events"], default=epoch))
             return events
         assert time.monotonic() < deadline
         time.sleep(0.01)  # the emulator tells nobody
+
+
+def posted_history(runner: DurableFunctionTestRunner) -> list[dict[str, Any]]:
+    """Start a request, wait until it is asked, and return its history."""
+    return history_with(runner, runner.run_async(input=json.dumps(PAYLOAD)), "post")
 
 
 def test_an_execution_that_died_locks_the_message_that_it_had_posted(
@@ -110,3 +114,40 @@ def test_a_click_on_the_message_that_the_approval_function_posted_locks_it(
     [replaced] = slack.replacements
     assert replaced["blocks"][:-1] == posted["blocks"][:-1]
     assert replaced["blocks"][-1]["block_id"] == OUTCOME_BLOCK_ID
+
+
+def test_a_vote_reaches_the_execution_and_its_death_is_shown_everywhere_and_recorded(
+    aws: FakeAws, slack: FakeSlack, runner: DurableFunctionTestRunner, clicker: Clicker
+) -> None:
+    second = "C0SECOND1"
+    asked = {
+        **PAYLOAD["request"],
+        "quorum": 2,
+        "channels": [CHANNEL, second],
+        "approvers": {"users": [APPROVER, "U0SECOND1"]},
+    }
+    arn = runner.run_async(input=json.dumps({"request": asked}))
+    history_with(runner, arn, "post-2")
+    posted = [call.json for call in slack.called("chat.postMessage")]
+    assert [message["channel"] for message in posted] == [CHANNEL, second]
+    approve = posted[0]["blocks"][-1]["elements"][0]
+    aws.open = dict.fromkeys(json.loads(approve["value"])["c"], True)
+    payload = clicker.payload()
+    payload["message"] |= {"text": posted[0]["text"], "blocks": posted[0]["blocks"]}
+    payload["actions"] = [{**approve, "block_id": posted[0]["blocks"][-1]["block_id"]}]
+
+    clicker.send(payload)
+
+    [(completed, result)] = aws.results
+    assert slack.replacements == []
+    assert "2 people have to say so" in slack.notes[0]
+    runner.send_callback_success(completed, json.dumps(result).encode())
+    aws.executed(EXECUTION, "STOPPED", {"request": asked}, history_with(runner, arn, "update-1"))
+    slack.server.calls.clear()
+
+    entry.handler(event(), None)
+
+    assert [update["channel"] for update in slack.updates] == [CHANNEL, second]
+    detail = json.loads(aws.events[0]["Detail"])
+    assert [(vote["id"], vote["decision"]) for vote in detail["votes"]] == [(APPROVER, "approve")]
+    assert [message["channel"] for message in detail["messages"]] == [CHANNEL, second]

@@ -184,6 +184,21 @@ def test_an_execution_that_died_after_its_decision_took_effect_is_left_as_it_is(
     assert slack.server.calls == []
 
 
+def test_the_task_of_an_input_without_a_request_fails_although_nobody_was_asked(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.executed(EXECUTION, "STOPPED", {"task_token": TASK_TOKEN}, [STARTED])
+    entry.handler(event(), None)
+    assert len(aws.failures) == 1
+    assert aws.events == []
+    assert slack.server.calls == []
+
+
+def test_a_request_that_nobody_has_seen_yet_is_recorded_all_the_same(aws: FakeAws) -> None:
+    opened = {"EventType": "CallbackStarted", "Name": "vote-1", "EventTimestamp": 1795615200.0}
+    aws.executed(EXECUTION, "STOPPED", payload(), [STARTED, opened])
+    entry.handler(event(), None)
+    assert json.loads(aws.events[0]["Detail"])["messages"] == []
+
+
 def test_every_place_of_the_message_is_locked(aws: FakeAws, slack: FakeSlack) -> None:
     places = [step(f"post-{n}", {"channel": f"C0PLACE{n}", "ts": f"1795615200.00010{n}"}) for n in (2, 3)]
     refused = step("post-4", {"undelivered": {"code": "not_in_channel"}, "at": "2026-11-25T14:00:00+00:00"})
