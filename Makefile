@@ -15,11 +15,11 @@ help: ## Show the targets
 demo: $(VENV)/installed ## Deploy both gates into a local AWS and a local Slack, and watch them work
 	@$(BIN)/python -m sandbox.demo
 
-test: $(VENV)/installed ## Run all tests: units, packages, plans, end to end
-	$(PYTEST)
+test: test-unit ## Run all tests: units, packages, plans, end to end
+	$(PYTEST) --ignore tests/unit
 
-test-unit: $(VENV)/installed ## Run the unit tests only (under a minute)
-	$(PYTEST) tests/unit
+test-unit: $(VENV)/installed ## Run the unit tests only
+	$(PYTEST) --numprocesses auto tests/unit
 
 check: $(VENV)/installed ## Run formatters (as a check), linters and types
 	$(BIN)/ruff format --check .
