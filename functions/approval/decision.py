@@ -36,6 +36,10 @@ class Undelivered:
     channel: str
     failure: Failure
 
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `decision.schema.json` describes it."""
+        return {"channel": self.channel, "error": asdict(self.failure)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Vote:
@@ -110,9 +114,7 @@ class Decision:
         if self.timed_out:
             decision["timed_out"] = True
         if self.undelivered_to:
-            decision["undelivered_to"] = [
-                {"channel": place.channel, "error": asdict(place.failure)} for place in self.undelivered_to
-            ]
+            decision["undelivered_to"] = [place.as_json() for place in self.undelivered_to]
         if self.failure:
             decision["error"] = asdict(self.failure)
         return decision

@@ -13,6 +13,7 @@ from shared.secrets import Secret
 from shared.workspace import Workspace
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -29,12 +30,14 @@ class Deployment:
         workspace: Slack.
         s3: For claims.
         stepfunctions: For tasks.
+        events: For the gate's events.
     """
 
     settings: Settings
     workspace: Workspace
     s3: "S3Client"
     stepfunctions: "SFNClient"
+    events: "EventBridgeClient"
 
 
 @functools.cache
@@ -51,4 +54,5 @@ def deployment() -> Deployment:
         workspace=Workspace(Secret(settings.bot_token_arn), settings.api_url),
         s3=boto3.client("s3", config=_CONFIG),
         stepfunctions=boto3.client("stepfunctions", config=_CONFIG),
+        events=boto3.client("events", config=_CONFIG),
     )

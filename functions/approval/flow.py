@@ -1,23 +1,26 @@
 """One request from start to end, as durable operations.
 
-Their names and order are part of the interface: executions in flight are replayed by them, and the Slack webhook reads
-the results of `post...` and whether `answer-task` is done from the history of an execution that died. In order:
+Their names and order are part of the interface: executions in flight are replayed by them, and of one that died the
+Slack webhook reads the results of `post...`, and whether `answer-task` and `emit-decided` are done. In order:
 
 - step `open`: the time of the request
 - step `claim`: with a task token, whose execution answers it
 - callbacks `vote-1`, `vote-2`, ...: votes; more of them after each `count-...`
 - steps `post`, `post-2`, ...: the message, at every place; more of them with an escalation
+- step `emit-requested`: the event `Approval Requested`
 - callbacks `reminder-1`, ..., `escalation`: timers
 - steps `count-1`, ...: what was over when something happened; after each, as needed: step `update-...`; steps
   `escalate`, `escalate-2`, ... and `remind-1`, `remind-1-2`, ...: into the thread of every message
 - step `answer-task`: with a task token
+- step `emit-decided`: the event `Approval Decided`
 - step `close-message`: every message locked
+- step `notify-requester`: if there is one to tell
 
 Each may be cut off at any line and run again; what runs outside of steps must come to the same result every time.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -26,6 +29,7 @@ from aws_durable_execution_sdk_python.config import StepConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from approval import request
+from approval.audit import Auditor
 from approval.deployment import Deployment
 from approval.inquiry import Inquiry
 from approval.request import InvalidRequestError
@@ -35,8 +39,8 @@ from shared import claims
 
 # Seconds before the end of the execution at which nothing is begun any more.
 _RESERVE = 30
-# Attempts within about half a minute.
-_FEW = 6
+# Attempts within about half a minute, and within about five minutes.
+_FEW, _SOME = 6, 10
 # Seconds of the longest delay between attempts to answer a task.
 _LONGEST_ANSWER_DELAY = 900
 
@@ -87,14 +91,15 @@ class Flow:
         inquiry = Inquiry(self.deployment, self.context, asked, requested_at=self.requested_at, ends_at=self._ends_at)
         inquiry.open()
         inquiry.ask()
-        messages = [asdict(message) for message in inquiry.messages]
-        self.context.logger.info("approval requested", extra={"messages": messages})
+        # Few attempts: votes are not counted meanwhile.
+        self._auditor.record("emit-requested", "Approval Requested", inquiry.record(), attempts=_FEW)
         decision = inquiry.decision()
-        self.context.logger.info("approval decided", extra={"decision": decision.outcome})
         # The task first: Slack being away must not keep it waiting.
         if self.task:
             self._answer(self.task, lambda task: task.answer(decision, fails=asked.fails_task))
+        self._auditor.record("emit-decided", "Approval Decided", decision.as_json(), attempts=_SOME)
         inquiry.close(decision)
+        inquiry.tell_requester(decision)
         return decision.as_json()
 
     def refuse(self, error: InvalidRequestError) -> None:
@@ -122,6 +127,17 @@ class Flow:
             lambda _: claims.take(self.deployment.s3, bucket, task.token, self._execution_arn, datetime.now(UTC)),
             name="claim",
             config=StepConfig(retried(ClientError, BotoCoreError, until=self._ends_at, attempts=_FEW)),
+        )
+
+    @property
+    def _auditor(self) -> Auditor:
+        settings = self.deployment.settings
+        return Auditor(
+            context=self.context,
+            events=self.deployment.events,
+            bus=settings.event_bus,
+            environment=settings.environment,
+            ends_at=self._ends_at,
         )
 
     def _answer(self, task: Task, send: Callable[[Task], dict[str, Any]]) -> None:

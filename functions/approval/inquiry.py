@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_durable_execution_sdk_python import DurableContext
 
 from approval.ballot import Ballot
-from approval.decision import Decision, Location, Outcome, Vote
+from approval.decision import Decision, Location, Outcome, Vote, utc_text
 from approval.delivery import LONGEST_TEAM, UNCONFIRMED, Delivery
 from approval.deployment import Deployment
 from approval.postings import Postings
@@ -61,6 +61,17 @@ class Inquiry:
             since=requested_at,
         )
         self._postings = Postings(context, deployment.workspace, delivery, expires_at=self._expires_at, ends_at=ends_at)
+
+    def record(self) -> dict[str, Any]:
+        """Return what was asked, and where, for auditors."""
+        return {
+            "request": self._request.source,
+            "request_hash": self._request.hash,
+            "requested_at": utc_text(self._requested_at),
+            "messages": [asdict(message) for message in self.messages],
+            "undelivered_to": [place.as_json() for place in self._postings.undelivered],
+            "execution_arn": self._execution_arn,
+        }
 
     @property
     def messages(self) -> tuple[Location, ...]:
@@ -122,6 +133,19 @@ class Inquiry:
     def close(self, decision: Decision) -> None:
         """Take the buttons off every message; failing to changes nothing about the decision."""
         self._postings.lock(self._message.locked_blocks(decision_text(decision.as_json()), decision.reason))
+
+    def tell_requester(self, decision: Decision) -> None:
+        """Tell the requester what was decided, unless it was the requester's own doing."""
+        requester, how = self._request.requester, self._request.notify_requester
+        if not requester or how == "none" or not self.messages or decision.outcome == "cancelled":
+            return
+        main = self.messages[0]
+        text = f"{mentions([requester])}: {decision_text(decision.as_json())}"
+        if how == "thread":
+            self._postings.note("notify-requester", {"channel": main.channel, "thread_ts": main.ts, "text": text})
+        else:
+            blocks = self._message.notice_blocks(text, main.permalink)
+            self._postings.note("notify-requester", {"channel": requester, "text": text, "blocks": blocks})
 
     def _wait(self) -> None:
         for number, seconds in enumerate(self._request.reminders, 1):
@@ -188,7 +212,7 @@ class Inquiry:
 
     @property
     def _choices(self) -> tuple[Choice, ...]:
-        return ("approve", "reject")
+        return ("approve", "reject", "cancel") if self._request.allow_cancel else ("approve", "reject")
 
     def _blocks(self, team: str) -> list[dict[str, Any]]:
         votes = None
@@ -209,7 +233,9 @@ class Inquiry:
             allow_self_approval=self._request.allow_self_approval,
             team=team,
             votes_needed={"approve": self._tally.quorum, "reject": self._tally.rejections, "cancel": 1}[choice],
-            voted=self._tally.voted,
+            # The requester may vote, and cancel nevertheless.
+            voted=self._tally.voted if choice != "cancel" else (),
+            opens_modal=self._request.form.asks(choice),
         )
 
     def _content(self, context: DurableContext, environment: str) -> RequestMessage:

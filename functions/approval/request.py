@@ -5,13 +5,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import fastjsonschema
 
 from approval.decision import Outcome
 from approval.settings import Settings
 from shared.errors import WorkflowGatesError
+from shared.form import Form, FormInvalidError
 from shared.message import GROUP
 from shared.records import request_hash
 
@@ -63,8 +64,12 @@ class Request:
         on_timeout: The decision when they are over.
         reminders: Seconds since the request, increasing, below `timeout_seconds`.
         escalation: Who is asked later, if anybody.
+        form: What clicks ask for.
+        allow_cancel: Whether the requester may cancel.
+        notify_requester: How the requester is told of the decision; without a requester there is nobody to tell.
         fails_task: Whether a Step Functions task fails unless approved; otherwise it succeeds with the decision.
-        hash: `shared.records.request_hash` of the request as the caller wrote it.
+        source: The request as the caller wrote it.
+        hash: `shared.records.request_hash` of that.
     """
 
     title: str
@@ -81,7 +86,11 @@ class Request:
     on_timeout: Outcome
     reminders: tuple[int, ...]
     escalation: Escalation | None
+    form: Form
+    allow_cancel: bool
+    notify_requester: Literal["thread", "direct_message", "none"]
     fails_task: bool
+    source: Mapping[str, Any]
     hash: str
 
 
@@ -136,9 +145,14 @@ def read(event: object, settings: Settings) -> Request:
         on_timeout=data.get("on_timeout", "timed_out"),
         reminders=tuple(map(int, data.get("reminders", ()))),
         escalation=_escalation(data),
+        form=_form(data),
+        allow_cancel=data.get("allow_cancel", False),
+        notify_requester=data.get("notify_requester", "thread" if "requester" in data else "none"),
         fails_task=data.get("on_not_approved", "fail") == "fail",
+        source=data,
         hash=hash_,
     )
+    _check_requester(request)
     _check_approvers(request)
     _check_timeout(request, settings)
     _check_times(request)
@@ -159,6 +173,24 @@ def _escalation(data: Mapping[str, Any]) -> Escalation | None:
         approvers=_approvers(escalation),
         channels=tuple(escalation.get("channels", ())),
     )
+
+
+def _form(data: Mapping[str, Any]) -> Form:
+    try:
+        return Form.read(data)
+    except FormInvalidError as error:
+        raise InvalidRequestError(str(error)) from None
+
+
+def _check_requester(request: Request) -> None:
+    if request.requester:
+        return
+    if request.allow_cancel:
+        raise InvalidRequestError("request.allow_cancel is true, but only a requester may cancel; add requester")
+    if request.notify_requester != "none":
+        raise InvalidRequestError(
+            f'request.notify_requester is "{request.notify_requester}", but there is nobody to tell; add requester'
+        )
 
 
 def _check_approvers(request: Request) -> None:

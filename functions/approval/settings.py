@@ -18,6 +18,7 @@ class Settings:
         api_url: Base URL of Slack's Web API.
         channel: Where requests go that name no channel.
         bucket: Bucket of the claims.
+        event_bus: Name of the EventBridge bus of the gate's events.
         environment: Label of the deployment, shown in every message.
         execution_timeout: Seconds after which AWS ends an execution.
         default_timeout: Seconds that a request waits unless it says otherwise.
@@ -28,6 +29,7 @@ class Settings:
     api_url: str
     channel: str
     bucket: str
+    event_bus: str
     environment: str
     execution_timeout: int
     default_timeout: int
@@ -47,6 +49,7 @@ class Settings:
             api_url=environment.optional("SLACK_API_URL", DEFAULT_API_URL),
             channel=environment.required("SLACK_CHANNEL", "the Slack channel of requests that name none"),
             bucket=environment.required("BUCKET", "the name of the module's bucket"),
+            event_bus=environment.optional("EVENT_BUS_NAME", "default"),
             environment=environment.required("ENVIRONMENT", "the label of this deployment, such as prod"),
             execution_timeout=environment.required_integer(
                 "EXECUTION_TIMEOUT_SECONDS", "the durable function's execution timeout in seconds"

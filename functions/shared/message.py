@@ -106,6 +106,18 @@ class RequestMessage:
         """
         return locked(_as_json(self._content()), outcome, reason)
 
+    def notice_blocks(self, text: str, link: str | None) -> list[dict[str, Any]]:
+        """Return the blocks of a message about this one.
+
+        Args:
+            text: What there is to say (mrkdwn).
+            link: Where this message is, if known.
+        """
+        facts: list[TextObject] = [PlainTextObject(text=truncated(self.title, MAX_HEADER_LENGTH))]
+        if link:
+            facts.append(MarkdownTextObject(text=f"<{link}|Show the request>"))
+        return _as_json([SectionBlock(text=MarkdownTextObject(text=text)), ContextBlock(elements=facts)])
+
     def _content(self) -> list[Block]:
         blocks: list[Block] = [HeaderBlock(text=PlainTextObject(text=truncated(self.title, MAX_HEADER_LENGTH)))]
         if self.description:

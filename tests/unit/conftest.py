@@ -120,7 +120,7 @@ class SlackApi:
         match method:
             case "auth.test":
                 answer = {"team_id": self.team, "url": "https://acme.slack.com/", "user_id": "U0BOT"}
-            case "chat.postMessage" if "blocks" not in arguments:
+            case "chat.postMessage" if "metadata" not in arguments:
                 self.notes.append(arguments)
                 answer = {"channel": arguments["channel"], "ts": f"1795615300.{len(self.notes):06}"}
             case "chat.postMessage":

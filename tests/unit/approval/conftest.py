@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,29 @@ class StepFunctions:
         return Reply(body={})
 
 
+class Events:
+    """An event bus; scripted replies come first."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict[str, Any]] = []
+        self.replies: deque[Reply] = deque()
+        self._server = HttpServer(self._respond)
+        self.url = self._server.url
+
+    def close(self) -> None:
+        self._server.close()
+
+    def details(self, detail_type: str) -> list[dict[str, Any]]:
+        return [json.loads(entry["Detail"]) for entry in self.taken if entry["DetailType"] == detail_type]
+
+    def _respond(self, _: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        assert headers["x-amz-target"] == "AWSEvents.PutEvents"
+        if self.replies:
+            return self.replies.popleft()
+        self.taken += json.loads(body)["Entries"]
+        return Reply(body={"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
+
+
 @dataclass(frozen=True)
 class Aws:
     """Clients of what the tests look into."""
@@ -92,6 +115,13 @@ def stepfunctions() -> Iterator[StepFunctions]:
     server.close()
 
 
+@pytest.fixture
+def events() -> Iterator[Events]:
+    bus = Events()
+    yield bus
+    bus.close()
+
+
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
     """S3 and Secrets Manager: made once, because making clients takes longer than most tests."""
@@ -102,12 +132,14 @@ def aws() -> Iterator[Aws]:
 
 @pytest.fixture
 def environment(
-    monkeypatch: pytest.MonkeyPatch, aws: Aws, slack_api: SlackApi, stepfunctions: StepFunctions
+    monkeypatch: pytest.MonkeyPatch, aws: Aws, slack_api: SlackApi, stepfunctions: StepFunctions, events: Events
 ) -> Iterator[pytest.MonkeyPatch]:
     """Set up what Terraform deploys."""
     for name, value in {
         "AWS_DEFAULT_REGION": "us-west-2",
         "AWS_ENDPOINT_URL_SFN": stepfunctions.url,
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": events.url,
+        "EVENT_BUS_NAME": "audit",
         "SLACK_API_URL": slack_api.url,
         "SLACK_CHANNEL": CHANNEL,
         "SLACK_BOT_TOKEN_ARN": aws.secrets.create_secret(Name="slack-bot-token", SecretString=BOT_TOKEN)["ARN"],
@@ -168,9 +200,11 @@ class Gate:
         assert all(button.callback_ids == (callback_id,) for button in buttons(message))
         self.click_message(message, choice)
 
-    def click_message(self, message: Mapping[str, Any], choice: Choice = "approve", user: str = APPROVER) -> str:
+    def click_message(
+        self, message: Mapping[str, Any], choice: Choice = "approve", user: str = APPROVER, **answers: Any
+    ) -> str:
         """Click a button as the webhook does, whatever the execution is doing; return the callback that took it."""
-        result = clicked(message, choice, user).encode().encode()
+        result = replace(clicked(message, choice, user), **answers).encode().encode()
         for callback_id in buttons(message)[0].callback_ids:
             with contextlib.suppress(ResourceNotFoundException):
                 self.runner.send_callback_success(callback_id, result)
@@ -233,7 +267,7 @@ class Secrecy(logging.Handler):
 
 
 @pytest.fixture
-def make_gate(environment: pytest.MonkeyPatch, slack_api: SlackApi) -> Iterator[Callable[..., Gate]]:
+def make_gate(environment: pytest.MonkeyPatch, slack_api: SlackApi, events: Events) -> Iterator[Callable[..., Gate]]:
     """Make gates; afterwards nothing that they logged, kept or failed with reveals a secret."""
     # Shutdown of an invocation polls every 100 ms; a crashed invocation is repeated after 5 s.
     environment.setattr(state, "_STOP_SIGNAL_POLL_SECONDS", 0.002)
@@ -270,6 +304,7 @@ def make_gate(environment: pytest.MonkeyPatch, slack_api: SlackApi) -> Iterator[
         assert secret not in logged.text
         assert secret not in repr(kept)
         assert secret not in repr(steps)
+        assert secret not in repr(events.taken)
 
 
 @pytest.fixture

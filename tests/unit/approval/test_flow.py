@@ -71,7 +71,7 @@ def test_an_approved_request_returns_who_decided_and_when(gate: Gate, slack_api:
     }
     assert before <= datetime.fromisoformat(decision["requested_at"]) <= datetime.now(UTC)
     assert [method for method, _ in slack_api.calls] == ["auth.test", "chat.postMessage", "chat.update"]
-    assert steps(gate) == ["open", "vote-1", "post", "count-1", "close-message"]
+    assert steps(gate) == ["open", "vote-1", "post", "emit-requested", "count-1", "emit-decided", "close-message"]
 
 
 def test_a_rejected_request_returns_a_decision_too(gate: Gate) -> None:
@@ -396,7 +396,10 @@ def test_a_task_gets_the_approval_as_its_output(gate: Gate, stepfunctions: StepF
     operation, arguments = answer(stepfunctions)
     assert operation == "SendTaskSuccess"
     assert json.loads(arguments["output"]) == decision
-    assert steps(gate) == ["open", "claim", "vote-1", "post", "count-1", "answer-task", "close-message"]
+    assert steps(gate) == [
+        *("open", "claim", "vote-1", "post", "emit-requested"),
+        *("count-1", "answer-task", "emit-decided", "close-message"),
+    ]
 
 
 def test_a_task_fails_with_a_named_error_when_rejected(gate: Gate, stepfunctions: StepFunctions) -> None:

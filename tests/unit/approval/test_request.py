@@ -13,6 +13,7 @@ SETTINGS = Settings(
     api_url="https://slack.com/api/",
     channel=CHANNEL,
     bucket="orders-gates",
+    event_bus="default",
     environment="staging",
     execution_timeout=900,
     default_timeout=600,
@@ -39,6 +40,9 @@ def test_a_title_is_enough_where_the_deployment_has_defaults() -> None:
     assert (request.description, request.fields, request.requester) == ("", {}, None)
     assert (request.quorum, request.rejections, request.on_timeout) == (1, 1, "timed_out")
     assert (request.reminders, request.escalation, request.direct_messages) == ((), None, False)
+    assert [choice for choice in ("approve", "reject") if request.form.asks(choice)] == []
+    assert not request.allow_cancel
+    assert request.notify_requester == "none"
 
 
 def test_every_field_is_taken_over() -> None:
@@ -46,7 +50,7 @@ def test_every_field_is_taken_over() -> None:
         "title": "Deploy v1?",
         "description": "to production",
         "fields": {"Order": "123"},
-        "approvers": {"users": ["U0777", "W0888"]},
+        "approvers": {"users": ["U0777", "W0888"], "groups": ["S0123"]},
         "requester": REQUESTER,
         "allow_self_approval": True,
         "channels": ["#approvals", "C0456EFGH"],
@@ -57,12 +61,16 @@ def test_every_field_is_taken_over() -> None:
         "on_timeout": "rejected",
         "reminders": [60, 120.0],
         "escalation": {"after_seconds": 90, "approvers": {"users": ["U0999"]}, "channels": ["#operations"]},
+        "reason": {"on_approve": "optional", "on_reject": "required"},
+        "inputs": [{"name": "size", "label": "Size", "type": "select", "options": ["S", "M"], "default": "M"}],
+        "allow_cancel": True,
+        "notify_requester": "direct_message",
         "on_not_approved": "succeed",
     }
 
     request = read({"request": asked, "task_token": TASK_TOKEN}, SETTINGS)
 
-    assert request.approvers == ("U0777", "W0888")
+    assert request.approvers == ("U0777", "W0888", "S0123")
     assert request.description == "to production"
     assert request.fields == {"Order": "123"}
     assert request.requester == REQUESTER
@@ -72,6 +80,11 @@ def test_every_field_is_taken_over() -> None:
     assert (request.quorum, request.rejections) == (2, 2)
     assert (request.timeout_seconds, request.on_timeout, request.reminders) == (780, "rejected", (60, 120))
     assert request.escalation == Escalation(after_seconds=90, approvers=("U0999",), channels=("#operations",))
+    assert request.form.reasons == {"approve": "optional", "reject": "required"}
+    assert [(found.name, found.default) for found in request.form.inputs] == [("size", "M")]
+    assert request.allow_cancel
+    assert request.notify_requester == "direct_message"
+    assert request.source == asked
     assert request.hash == request_hash(asked)
     assert not request.fails_task
 
@@ -108,7 +121,7 @@ def test_a_whole_number_may_come_as_a_float() -> None:
             "must contain less than or equal to 10 properties; expected at most",
         ),
         ("approvers", ["U0123"], 'request.approvers is ["U0123"] but must be object; expected who may decide, as {"us'),
-        ("approvers", {"user": []}, "request.approvers.user is not a known field; the known ones are users"),
+        ("approvers", {"user": []}, "request.approvers.user is not a known field; the known ones are users, groups"),
         ("approvers", {"users": ["bob"]}, 'request.approvers.users[0] is "bob" but must match pattern'),
         ("approvers", {"users": ["U0777", "U0777"]}, "must contain unique items; expected a list of Slack user ids"),
         ("requester", "@ann", 'request.requester is "@ann" but must match pattern'),
@@ -157,6 +170,32 @@ def test_a_whole_number_may_come_as_a_float() -> None:
             {"after_seconds": 600, "channels": ["C0123ABCD"]},
             "request.escalation.after_seconds is 600; it has to be less than the timeout of 600",
         ),
+        ("approvers", {"groups": ["U0123"]}, 'request.approvers.groups[0] is "U0123" but must match pattern'),
+        ("reason", {"on_reject": "yes"}, 'request.reason.on_reject is "yes" but must be one of'),
+        (
+            "reason",
+            {"on_cancel": "none"},
+            "request.reason.on_cancel is not a known field; the known ones are on_approve",
+        ),
+        ("inputs", [{"name": "a", "label": "A"}], "request.inputs[0].type is missing; expected what can be answered"),
+        (
+            "inputs",
+            [{"name": "1", "label": "A", "type": "text"}],
+            'request.inputs[0].name is "1" but must match pattern',
+        ),
+        (
+            "inputs",
+            [{"name": "a", "label": "A", "type": "text", "options": ["x"]}],
+            "request.inputs[0].options is given, but request.inputs[0].type is text",
+        ),
+        (
+            "inputs",
+            [{"name": "a", "label": "A", "type": "number", "min": 5, "default": 3}],
+            "request.inputs[0].default is 3; the input would say: Please use 5 or more.",
+        ),
+        ("inputs", [{"name": "a", "label": "A", "type": "text"}] * 2, "request.inputs has the name a twice"),
+        ("allow_cancel", True, "request.allow_cancel is true, but only a requester may cancel; add requester"),
+        ("notify_requester", "thread", 'request.notify_requester is "thread", but there is nobody to tell; add req'),
         ("direct_messages", 1, "request.direct_messages is 1 but must be boolean; expected true or false"),
         ("description", "\ud800", "request holds '\\ud800', half a character; send UTF-8"),
         ("on_not_approved", "ignore", "request.on_not_approved is \"ignore\" but must be one of ['fail', 'succeed']"),
@@ -213,6 +252,19 @@ def test_those_who_are_asked_later_count_for_the_quorum_and_the_requester_does_n
     later = {"after_seconds": 5, "approvers": {"users": ["U0999"]}}
     assert read({"request": asked | {"escalation": later}}, SETTINGS).quorum == 2
     assert read({"request": asked | {"allow_self_approval": True}}, SETTINGS).quorum == 2
+
+
+def test_a_group_may_have_members_enough() -> None:
+    asked = {"title": "x", "quorum": 20, "rejections": 20, "approvers": {"groups": ["S0123"]}}
+
+    assert read({"request": asked}, SETTINGS).quorum == 20
+
+
+def test_the_requester_is_told_in_the_thread_unless_the_request_says_otherwise() -> None:
+    asked = {"title": "x", "requester": REQUESTER}
+
+    assert read({"request": asked}, SETTINGS).notify_requester == "thread"
+    assert read({"request": asked | {"notify_requester": "none"}}, SETTINGS).notify_requester == "none"
 
 
 def test_a_default_timeout_that_the_execution_does_not_allow_is_refused_too() -> None:

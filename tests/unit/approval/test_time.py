@@ -65,8 +65,8 @@ def test_a_click_after_a_reminder_counts_by_the_same_button(gate: Gate, slack_ap
 
     assert gate.decision(arn)["decision"] == "approved"
     assert steps(gate) == [
-        *("open", "vote-1", "post", "reminder-1", "reminder-2"),
-        *("count-1", "remind-1", "count-2", "remind-2", "count-3", "close-message"),
+        *("open", "vote-1", "post", "emit-requested", "reminder-1", "reminder-2"),
+        *("count-1", "remind-1", "count-2", "remind-2", "count-3", "emit-decided", "close-message"),
     ]
 
 
@@ -145,13 +145,13 @@ def test_a_crash_anywhere_reminds_and_escalates_at_most_once_more(
 ) -> None:
     # The crashes before the timers are covered elsewhere: these run side by side, since each takes a second.
     gates = []
-    for number in range(4, MOST_CHECKPOINTS):
+    for number in range(8, MOST_CHECKPOINTS):
         gate = make_gate()
         killer = Killer(gate, number, when)
         escalation = {"after_seconds": 1, "approvers": {"users": [BOB]}, "channels": [OPERATIONS]}
         arn = gate.ask(f"{number}", approvers={"users": [ANN]}, reminders=[1], escalation=escalation)
         gates.append((gate, killer, arn))
-        if number == 24:
+        if number == 30:
             break
     for gate, _, arn in gates:
         gate.wait_for(arn, "StepSucceeded", "remind-1")
@@ -169,4 +169,4 @@ def test_a_crash_anywhere_reminds_and_escalates_at_most_once_more(
         assert len(set(notes)) == 2 or len(set(notes)) == 3
         assert len(notes) <= len(set(notes)) + 2
     assert not gates[-1][1].killed
-    assert sum(killer.killed for _, killer, _ in gates) > 10
+    assert sum(killer.killed for _, killer, _ in gates) > 6
