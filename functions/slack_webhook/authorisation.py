@@ -17,11 +17,13 @@ class Refusal:
         code: For the log.
         text: For the person (mrkdwn).
         reason: What else the log should say.
+        passing: Whether the same click may count a moment later.
     """
 
     code: str
     text: str
     reason: str | None = None
+    passing: bool = False
 
     def logged(self) -> dict[str, str]:
         """Return its fields of a log line."""
@@ -73,7 +75,7 @@ def _not_in_a_group(button: Button, person: Person, groups: UserGroups, deadline
         except GroupUnknownError as error:
             unknown = error
     if unknown:
-        return Refusal(code="group_unknown", text=unknown.told, reason=str(unknown))
+        return Refusal(code="group_unknown", text=unknown.told, reason=str(unknown), passing=True)
     return Refusal(
         code="not_an_approver",
         text=f"You cannot decide this request: its approvers are {mentions(button.approvers)}. Nothing was changed.",

@@ -48,7 +48,7 @@ def handle(submission: Submission, gate: Gate, now: datetime, deadline: Deadline
         return _over(UNREADABLE)
     if refused := refusal(origin.button, submission.person, gate.groups, deadline):
         _log.warning("submission refused", extra={**_facts(submission, origin), **refused.logged()})
-        return _over(refused.text)
+        return _again(submission, refused.text) if refused.passing else _over(refused.text)
     answers = _answers(submission, origin, gate, deadline)
     if not isinstance(answers, Answers):
         return answers

@@ -228,6 +228,23 @@ def test_who_left_the_group_while_the_modal_was_open_may_not_decide_any_more(
     assert aws.results == []
 
 
+@pytest.mark.usefixtures("fresh")
+def test_what_was_written_stays_where_slack_does_not_name_the_members_of_a_group_now(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack
+) -> None:
+    aws.asked(reason={"on_approve": "required"})
+    slack.groups = {"S0REVIEW1": [APPROVER]}
+    clicker.click(opens_modal=True, approvers=("S0REVIEW1",))
+    submission = clicker.submission({"reason": text("fine")})
+    forget()
+    slack.server.script.append(Reply(drop=True))
+    answer = clicker.send(submission)
+    assert answer
+    assert "try again in a moment" in json.loads(answer["body"])["errors"]["reason"]
+    assert clicker.send(submission) == OK
+    assert len(aws.results) == 1
+
+
 def test_a_request_that_was_decided_meanwhile_is_told_in_the_modal(asked: Clicker, aws: FakeAws) -> None:
     aws.decided("approved", ["U0SECOND1"])
     assert "*✅ Approved* by <@U0SECOND1>" in shown(asked.submit({"reason": text("no")}))
