@@ -148,6 +148,6 @@ def test_a_vote_reaches_the_execution_and_its_death_is_shown_everywhere_and_reco
     entry.handler(event(), None)
 
     assert [update["channel"] for update in slack.updates] == [CHANNEL, second]
-    detail = json.loads(aws.events[0]["Detail"])
+    [detail] = [json.loads(sent["Detail"]) for sent in aws.events if sent["DetailType"] == "Approval Decided"]
     assert [(vote["id"], vote["decision"]) for vote in detail["votes"]] == [(APPROVER, "approve")]
     assert [message["channel"] for message in detail["messages"]] == [CHANNEL, second]
