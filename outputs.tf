@@ -53,6 +53,11 @@ output "maintenance_task_state" {
   value       = one(module.maintenance_gate[*].task_state)
 }
 
+output "maintenance_task_state_jsonata" {
+  description = "The same for JSONata; the state's input, whatever it is, is its output."
+  value       = one(module.maintenance_gate[*].task_state_jsonata)
+}
+
 output "role_names" {
   description = "Names of the execution roles by function, to attach more to."
   value = {

@@ -20,7 +20,7 @@ from shared.errors import WorkflowGatesError
 from shared.logs import logger
 
 PROCEEDING = dumps({"status": "proceeding"})
-"""Output of the state of a task that proceeds at once."""
+"""Output of the state of a task that proceeds at once, where its check-in brought none."""
 
 _log = logger(__name__)
 
@@ -42,13 +42,13 @@ class _Look:
     seen: Seen | None  # None: the flag could not be read
 
 
-def check_in(gate: Gate, machine: Machine, token: str) -> dict[str, Any]:
+def check_in(gate: Gate, machine: Machine, task: ParkedTask) -> dict[str, Any]:
     """Let a task proceed, or park it.
 
     Args:
         gate: The gate.
         machine: The task's state machine.
-        token: The task's token.
+        task: The task.
 
     Returns:
         `{"status": "proceeding", "resumed_tokens": n}` with n other parked tasks resumed on the way, or
@@ -59,14 +59,14 @@ def check_in(gate: Gate, machine: Machine, token: str) -> dict[str, Any]:
         CloudError: If the task could neither proceed nor be parked.
     """
     key = gate.keys.task(machine.name, gate.runtime.task_id())
-    body = ParkedTask.arriving(token, gate.runtime.now()).to_json()
-    look = _look(gate, machine, token)  # P1, P2
+    body = task.to_json()
+    look = _look(gate, machine, task)  # P1, P2
     if look.answer is _Answer.WAITS:
         gate.cloud.put_object(key, body)  # P3
-        _log.info("task parked", extra={"machine": machine.name, "key": key})
+        _log.info("task parked", extra={"machine": machine.name, "key": key, "execution": task.execution_arn})
         if look.seen is not None and look.seen.missing:
             _create_flag(gate, machine, look.seen)
-        look = _look(gate, machine, token)  # P8, P9
+        look = _look(gate, machine, task)  # P8, P9
         if look.answer is _Answer.WAITS:
             return {"status": "maintenance", "saved_token_key": key}
         _unpark(gate, machine, key, body, look.answer)
@@ -80,7 +80,7 @@ def check_in(gate: Gate, machine: Machine, token: str) -> dict[str, Any]:
     return {"status": "proceeding", "resumed_tokens": _help_drain(gate, machine, look.seen)}
 
 
-def _look(gate: Gate, machine: Machine, token: str) -> _Look:
+def _look(gate: Gate, machine: Machine, task: ParkedTask) -> _Look:
     for _ in range(gate.limits.tries):
         started = gate.runtime.monotonic()
         try:
@@ -93,7 +93,7 @@ def _look(gate: Gate, machine: Machine, token: str) -> _Look:
         if gate.runtime.monotonic() - started > gate.limits.guard:
             continue  # what we read is too old to act upon
         try:
-            gate.cloud.send_task_success(token, PROCEEDING)  # P2, P9
+            gate.cloud.send_task_success(task.token, PROCEEDING if task.output is None else task.output)  # P2, P9
         except TaskOverError as error:
             _log.warning("checked-in task is dead: %s", error, extra={"machine": machine.name})
             return _Look(_Answer.OVER, seen)

@@ -14,7 +14,7 @@ from shared.errors import WorkflowGatesError
 from shared.logs import logger
 
 RESUMED = dumps({"status": "resumed"})
-"""Output of a parked task's state."""
+"""Output of a parked task's state, where its check-in brought none."""
 
 _BACKOFF = (0.2, 0.5, 1.0)  # seconds between tries of one send: a short throttling must not cost the order
 
@@ -143,7 +143,7 @@ class Drain:
         if stored is None:
             return
         try:
-            self._send(ParkedTask.from_json(stored.body).token)
+            self._send(ParkedTask.from_json(stored.body))
             self._tally.resumed += 1
         except TaskOverError as error:
             tasks.bury(name, key, stored.body)
@@ -155,12 +155,13 @@ class Drain:
             _log.warning("parked task quarantined: %s", error, extra=self._fields(key))
         cloud.delete_object(key)  # D6
 
-    def _send(self, token: str) -> None:
+    def _send(self, task: ParkedTask) -> None:
+        output = RESUMED if task.output is None else task.output
         for pause in (*_BACKOFF, None):
             if self._gate.runtime.monotonic() - self._checked > self._gate.limits.guard:  # D4
                 self._check_flag()
             try:
-                self._gate.cloud.send_task_success(token, RESUMED)  # D5
+                self._gate.cloud.send_task_success(task.token, output)  # D5
             except (TaskOverError, TokenRefusedError):
                 raise
             except CloudError:

@@ -1,14 +1,14 @@
 """What this function can be asked, read from the event that Lambda hands in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from maintenance.check_in import InvalidCheckInError
 from maintenance.machines import Home, Machine, MachineArnError
 from maintenance.source import TAG
-from maintenance.tasks import LONGEST_TOKEN
+from maintenance.tasks import LONGEST_TOKEN, ParkedTask, output_text
 from maintenance.timestamps import from_text
 from shared.errors import WorkflowGatesError
 
@@ -22,6 +22,9 @@ _ACTIONS = {
     "status": {"stateMachineArn"},
     "sweep": set[str](),
 }
+_CHECK_IN = ("taskToken", "stateMachineArn", "executionArn", "stateName", "timeoutSeconds", "output")
+_LONGEST_STATE_NAME = 80  # characters; Step Functions Developer Guide, Amazon States Language: state names
+_LONGEST_TIMEOUT = 99_999_999  # seconds; Amazon States Language, `TimeoutSeconds` in AWS's implementation
 _LONGEST_SHOWN = 40  # characters of an unexpected text in a message: a task token is no longer usable then
 
 
@@ -34,7 +37,7 @@ class CheckIn:
     """A task asks whether it may proceed."""
 
     machine: Machine
-    token: str = field(repr=False)
+    task: ParkedTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def parse(event: Any, home: Home, now: datetime) -> Request:
     if not isinstance(event, dict):
         raise InvalidEventError(f"event: it is {shown(event)}; send a JSON object")
     if "taskToken" in event:
-        return _check_in(event, home)
+        return _check_in(event, home, now)
     if "action" in event:
         return _action(event, home, now)
     if "detail-type" in event:
@@ -122,7 +125,7 @@ def shown(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def _check_in(event: Mapping[str, Any], home: Home) -> CheckIn:
+def _check_in(event: Mapping[str, Any], home: Home, now: datetime) -> CheckIn:
     token = event["taskToken"]
     if token_of(event) is None:
         what = f"a text of {len(token)} characters" if isinstance(token, str) else f"a {type(token).__name__}"
@@ -131,12 +134,67 @@ def _check_in(event: Mapping[str, Any], home: Home) -> CheckIn:
         )
     if "stateMachineArn" not in event:
         raise InvalidCheckInError("stateMachineArn: it is missing; pass $$.StateMachine.Id")
-    if unknown := set(event) - {"taskToken", "stateMachineArn"}:
-        raise InvalidCheckInError(f"{_names(unknown)}: unknown in a check-in; pass taskToken and stateMachineArn only")
+    if unknown := set(event) - set(_CHECK_IN):
+        raise InvalidCheckInError(
+            f"{_names(unknown)}: unknown in a check-in; pass {' and '.join(_CHECK_IN[:2])}, "
+            f"and, if you like, {', '.join(_CHECK_IN[2:])}"
+        )
     try:
-        return CheckIn(_machine(event["stateMachineArn"], home), token)
+        machine = _machine(event["stateMachineArn"], home)
+        task = replace(
+            ParkedTask.arriving(token, now),
+            execution_arn=_execution(event, machine),
+            state_name=_state_name(event),
+            timeout_seconds=_timeout(event),
+            output=_output(event),
+        )
     except InvalidEventError as error:
         raise InvalidCheckInError(str(error)) from None
+    return CheckIn(machine, task)
+
+
+def _execution(event: Mapping[str, Any], machine: Machine) -> str | None:
+    arn = event.get("executionArn")
+    if arn is None:
+        return None
+    # An execution of a Map Run is ...:execution:<state machine>/<map run>:<id>.
+    start = machine.arn.replace(":stateMachine:", ":execution:")
+    if not isinstance(arn, str) or not arn.startswith((f"{start}:", f"{start}/")):
+        raise InvalidEventError(
+            f"executionArn: {shown(arn)} is no execution of {machine.name} in its account and region; "
+            "pass $$.Execution.Id"
+        )
+    return arn
+
+
+def _state_name(event: Mapping[str, Any]) -> str | None:
+    name = event.get("stateName")
+    if name is not None and not (isinstance(name, str) and 0 < len(name) <= _LONGEST_STATE_NAME):
+        raise InvalidEventError(
+            f"stateName: it is {shown(name)}; pass $$.State.Name, a text of 1 to {_LONGEST_STATE_NAME} characters"
+        )
+    return name
+
+
+def _timeout(event: Mapping[str, Any]) -> int | None:
+    seconds = event.get("timeoutSeconds")
+    if seconds is None:
+        return None
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise InvalidEventError(
+            f"timeoutSeconds: it is {shown(seconds)}; pass the state's TimeoutSeconds, "
+            f"a whole number from 1 to {_LONGEST_TIMEOUT}"
+        )
+    return seconds
+
+
+def _output(event: Mapping[str, Any]) -> str | None:
+    if "output" not in event:
+        return None
+    try:
+        return output_text(event["output"])
+    except ValueError as error:
+        raise InvalidEventError(f"output: {error}; pass what the state is to give, or leave it out") from None
 
 
 def token_of(event: Any) -> str | None:

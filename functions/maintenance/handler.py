@@ -109,8 +109,8 @@ def serve(gate: Gate, event: Any) -> dict[str, Any]:
         _fail_task(gate.cloud, events.token_of(event), error)
         raise
     match request:
-        case events.CheckIn(machine, token):
-            answer = check_in(gate, machine, token)
+        case events.CheckIn(machine, task):
+            answer = check_in(gate, machine, task)
         case events.TagChange(machines):
             answer = refresh_each(gate, machines).answer("tag change")
         case events.DrainNow(machine):

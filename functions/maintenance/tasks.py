@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from maintenance.cloud import Cloud, ListedObject
 from maintenance.keys import Keys
@@ -13,6 +13,9 @@ from shared.errors import WorkflowGatesError
 
 LONGEST_TOKEN = 2048
 """Characters of a task token; Step Functions API reference, SendTaskSuccess `taskToken`."""
+
+LARGEST_OUTPUT = 262_144
+"""Bytes of a state's output in UTF-8; Step Functions Developer Guide, "Quotas related to task executions"."""
 
 _PAGE = 1000  # the most that S3 lists at once
 
@@ -28,10 +31,18 @@ class ParkedTask:
     Attributes:
         token: The Step Functions task token: whoever knows it can complete the task.
         timestamp: When it checked in.
+        execution_arn: Its execution, if the check-in names it.
+        state_name: Its state, if the check-in names it.
+        timeout_seconds: The state's `TimeoutSeconds`, if the check-in gives it.
+        output: The JSON text that the task is to succeed with, if the check-in brings it.
     """
 
     token: str = field(repr=False)
     timestamp: str
+    execution_arn: str | None = None
+    state_name: str | None = None
+    timeout_seconds: int | None = None
+    output: str | None = field(default=None, repr=False)
 
     @classmethod
     def arriving(cls, token: str, now: datetime) -> Self:
@@ -39,8 +50,18 @@ class ParkedTask:
         return cls(token, to_text(now))
 
     def to_json(self) -> bytes:
-        """Return the object's body."""
-        return json.dumps({"taskToken": self.token, "timestamp": self.timestamp}).encode()
+        """Return the object's body; what the check-in left out is left out."""
+        content = {
+            "taskToken": self.token,
+            "timestamp": self.timestamp,
+            "executionArn": self.execution_arn,
+            "stateName": self.state_name,
+            "timeoutSeconds": self.timeout_seconds,
+        }
+        given: dict[str, Any] = {name: value for name, value in content.items() if value is not None}
+        if self.output is not None:
+            given["output"] = json.loads(self.output)
+        return json.dumps(given).encode()
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
@@ -56,7 +77,37 @@ class ParkedTask:
         token = content.get("taskToken") if isinstance(content, dict) else None
         if not isinstance(token, str) or not 0 < len(token) <= LONGEST_TOKEN:
             raise UnreadableTaskError("it has no taskToken")
-        return cls(token, str(content.get("timestamp", "")))
+        return cls(
+            token,
+            str(content.get("timestamp", "")),
+            content.get("executionArn"),
+            content.get("stateName"),
+            content.get("timeoutSeconds"),
+            _output(content["output"]) if "output" in content else None,
+        )
+
+
+def output_text(value: object) -> str:
+    """Return a JSON value as the text that a task can succeed with.
+
+    Raises:
+        ValueError: If there is no such text, or Step Functions takes none of that size. The message names no content.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        size = len(text.encode())
+    except ValueError:
+        raise ValueError("it is no JSON (a number that is none, or half a character)") from None
+    if size > LARGEST_OUTPUT:
+        raise ValueError(f"it has {size} bytes, and Step Functions takes at most {LARGEST_OUTPUT}")
+    return text
+
+
+def _output(value: object) -> str:
+    try:
+        return output_text(value)
+    except ValueError as error:
+        raise UnreadableTaskError(f"output: {error}") from None
 
 
 class Tasks:

@@ -5,6 +5,21 @@ locals {
   # Account, partition and region of the function are those of the state machines that it can hold.
   arn                = split(":", module.function.function_arn)
   state_machine_arns = [for name in var.state_machine_names : "arn:${local.arn[1]}:states:${local.arn[3]}:${local.arn[4]}:stateMachine:${name}"]
+
+  # What the task state has in both query languages.
+  task_state = {
+    Type           = "Task"
+    Resource       = "arn:${local.arn[1]}:states:::lambda:invoke.waitForTaskToken"
+    TimeoutSeconds = 31536000 # a year: no execution lives longer
+
+    # A check-in is harmless to repeat: a token that was parked before is dead, and is put aside.
+    Retry = [{
+      ErrorEquals     = ["Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException", "Lambda.TooManyRequestsException"]
+      IntervalSeconds = 2
+      BackoffRate     = 2
+      MaxAttempts     = 8
+    }]
+  }
 }
 
 module "function" {

@@ -28,25 +28,35 @@ output "role_name" {
 
 output "task_state" {
   description = "Step Functions task state (JSONPath) that checks in, and waits while there is maintenance; `merge()` it with `Next`. The answer goes to `$.maintenance`."
-  value = {
-    Type     = "Task"
-    Resource = "arn:${local.arn[1]}:states:::lambda:invoke.waitForTaskToken"
+  value = merge(local.task_state, {
     Parameters = {
       FunctionName = module.function.alias_arn
       Payload = {
-        "taskToken.$"       = "$$.Task.Token"
+        "executionArn.$"    = "$$.Execution.Id"
         "stateMachineArn.$" = "$$.StateMachine.Id"
+        "stateName.$"       = "$$.State.Name"
+        "taskToken.$"       = "$$.Task.Token"
+        timeoutSeconds      = local.task_state.TimeoutSeconds
       }
     }
-    ResultPath     = "$.maintenance"
-    TimeoutSeconds = 31536000 # a year: no execution lives longer
+    ResultPath = "$.maintenance"
+  })
+}
 
-    # A check-in is harmless to repeat: a token that was parked before is dead, and is put aside.
-    Retry = [{
-      ErrorEquals     = ["Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException", "Lambda.TooManyRequestsException"]
-      IntervalSeconds = 2
-      BackoffRate     = 2
-      MaxAttempts     = 8
-    }]
-  }
+output "task_state_jsonata" {
+  description = "The same for JSONata; the state's input, whatever it is, is its output."
+  value = merge(local.task_state, {
+    Arguments = {
+      FunctionName = module.function.alias_arn
+      Payload = {
+        executionArn    = "{% $states.context.Execution.Id %}"
+        stateMachineArn = "{% $states.context.StateMachine.Id %}"
+        stateName       = "{% $states.context.State.Name %}"
+        taskToken       = "{% $states.context.Task.Token %}"
+        timeoutSeconds  = local.task_state.TimeoutSeconds
+      }
+    }
+    Output        = "{% $states.input %}"
+    QueryLanguage = "JSONata"
+  })
 }

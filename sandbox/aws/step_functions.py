@@ -125,7 +125,10 @@ def _invoke_asynchronously() -> None:
 
 
 def _evaluate_jsonata() -> None:
-    """Stock moto left out LocalStack's JSONata engine and writes variables into expressions without escaping them."""
+    """Stock moto left out LocalStack's JSONata engine and writes variables into expressions without escaping them.
+
+    Nor does it know how to write the times in the context object.
+    """
 
     def evaluate(expression: str) -> Any:
         try:
@@ -135,10 +138,14 @@ def _evaluate_jsonata() -> None:
             raise moto_jsonata.JSONataException("UNKNOWN", str(error)) from error
 
     def declare(bindings: dict[str, Any]) -> str:
-        return "".join(f"{name}:={json.dumps(value)};" for name, value in bindings.items())
+        return "".join(f"{name}:={json.dumps(value, default=_instant)};" for name, value in bindings.items())
 
     _everywhere("eval_jsonata_expression", evaluate)
     _everywhere("encode_jsonata_variable_declarations", declare)
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class _TaskGone(TaskTimedOut):

@@ -1,5 +1,6 @@
 """The maintenance gate in the example's state machine."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -54,3 +55,32 @@ def test_executions_are_parked_and_resumed_by_the_sweep_alone(gates: Gates) -> N
     ] * ORDERS
     gates.wait_for_gate("open")
     assert gates.parked() == []
+
+
+def test_a_jsonata_workflow_keeps_its_input(gates: Gates, sandbox: Sandbox) -> None:
+    # The output maintenance_task_state_jsonata, as tests/plan pins it.
+    state = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "QueryLanguage": "JSONata",
+        "Arguments": {
+            "FunctionName": sandbox.outputs["maintenance_function_arn"],
+            "Payload": {
+                "executionArn": "{% $states.context.Execution.Id %}",
+                "stateMachineArn": "{% $states.context.StateMachine.Id %}",
+                "stateName": "{% $states.context.State.Name %}",
+                "taskToken": "{% $states.context.Task.Token %}",
+                "timeoutSeconds": 31536000,
+            },
+        },
+        "Output": "{% $states.input %}",
+        "TimeoutSeconds": 31536000,
+        "End": True,
+    }
+    states = sandbox.client("stepfunctions")
+    role = states.describe_state_machine(stateMachineArn=gates.state_machine)["roleArn"]
+    definition = {"StartAt": "CheckIn", "States": {"CheckIn": state}}
+    machine = states.create_state_machine(name="Jsonata", definition=json.dumps(definition), roleArn=role)
+    execution = states.start_execution(stateMachineArn=machine["stateMachineArn"], input='["any", "input"]')
+    ended = gates.ended(execution["executionArn"])
+    assert (ended.status, ended.output) == ("SUCCEEDED", ["any", "input"])

@@ -196,6 +196,7 @@ def test_without_the_maintenance_gate_nothing_of_it_is_made(planner: Planner) ->
         "maintenance_function_arn",
         "maintenance_function_name",
         "maintenance_task_state",
+        "maintenance_task_state_jsonata",
     }
 
 
@@ -423,11 +424,34 @@ def test_the_maintenance_task_state_is_the_check_in(both: Plan) -> None:
         "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
         "Parameters": {
             "FunctionName": arn("lambda", "function:orders-maintenance:live"),
-            "Payload": {"stateMachineArn.$": "$$.StateMachine.Id", "taskToken.$": "$$.Task.Token"},
+            "Payload": {
+                "executionArn.$": "$$.Execution.Id",
+                "stateMachineArn.$": "$$.StateMachine.Id",
+                "stateName.$": "$$.State.Name",
+                "taskToken.$": "$$.Task.Token",
+                "timeoutSeconds": 31536000,
+            },
         },
         "ResultPath": "$.maintenance",
         "TimeoutSeconds": 31536000,
     }
+    jsonata = both.outputs["maintenance_task_state_jsonata"]
+    assert {name: jsonata[name] for name in jsonata if name not in {"Type", "Resource", "Retry", "TimeoutSeconds"}} == {
+        "Arguments": {
+            "FunctionName": arn("lambda", "function:orders-maintenance:live"),
+            "Payload": {
+                "executionArn": "{% $states.context.Execution.Id %}",
+                "stateMachineArn": "{% $states.context.StateMachine.Id %}",
+                "stateName": "{% $states.context.State.Name %}",
+                "taskToken": "{% $states.context.Task.Token %}",
+                "timeoutSeconds": 31536000,
+            },
+        },
+        "Output": "{% $states.input %}",
+        "QueryLanguage": "JSONata",
+    }
+    assert {state[name] == jsonata[name] for name in ("Type", "Resource", "TimeoutSeconds")} == {True}
+    assert state["Retry"] == jsonata["Retry"]
     assert all(error.startswith("Lambda.") for retry in state["Retry"] for error in retry["ErrorEquals"])
 
 

@@ -256,9 +256,9 @@ class World:
         where = {} if name is None else {"stateMachineArn": self.arn(name)}
         return self.send({"action": action, **where, **fields})
 
-    def check_in(self, name: str = "Order") -> tuple[str, dict[str, Any]]:
+    def check_in(self, name: str = "Order", **more: Any) -> tuple[str, dict[str, Any]]:
         token = self.aws.issue()
-        return token, self.send({"taskToken": token, "stateMachineArn": self.arn(name)})
+        return token, self.send({"taskToken": token, "stateMachineArn": self.arn(name), **more})
 
     def park(self, count: int, name: str = "Order") -> list[str]:
         tokens = []
@@ -288,6 +288,10 @@ class World:
                 },
             }
         )
+
+    @staticmethod
+    def execution(name: str = "Order", run: str = "run-1") -> str:
+        return f"arn:aws:states:{REGION}:123456789012:execution:{name}:{run}"
 
     @staticmethod
     def arn(name: str) -> str:

@@ -1,3 +1,4 @@
+import json
 import re
 from typing import Any
 
@@ -34,6 +35,45 @@ def test_no_other_value_of_the_tag_means_maintenance(world: World, value: str) -
     world.tag(value=value)
 
     assert world.check_in()[1] == {"status": "proceeding", "resumed_tokens": 0}
+
+
+def test_a_parked_task_keeps_what_its_check_in_tells(tagged: World) -> None:
+    more: dict[str, Any] = {
+        "executionArn": tagged.execution(),
+        "stateName": "Wait here",
+        "timeoutSeconds": 86400,
+        "output": {"order": "\u00e9t\u00e9", "total": 12.5},
+    }
+    token, answer = tagged.check_in(**more)
+
+    assert tagged.body(answer["saved_token_key"]) == {
+        "taskToken": token,
+        "timestamp": "2030-01-01T00:00:00.000Z",
+        **more,
+    }
+
+
+@pytest.mark.parametrize("output", [{"order": "\u00e9t\u00e9"}, ["a", 1, 2.5], "text", 0, False, None, {}, ""])
+def test_a_task_ends_with_the_output_that_its_check_in_brought(world: World, output: Any) -> None:
+    at_once, _ = world.check_in(output=output)
+    world.act("begin", "Order")
+    parked, answer = world.check_in(output=output)
+    assert answer["status"] == "maintenance"
+    world.act("end", "Order")
+
+    for token in (at_once, parked):
+        assert json.loads(world.aws.outputs[token]) == output
+
+
+def test_an_output_may_be_as_large_as_step_functions_takes(tagged: World) -> None:
+    output = "\u00e9" * 131_071  # 2 bytes each, and the quotes
+
+    token, _ = tagged.check_in(output=output)
+    tagged.untag()
+    tagged.tag_event()
+
+    assert len(tagged.aws.outputs[token].encode()) == 262_144
+    assert json.loads(tagged.aws.outputs[token]) == output
 
 
 def test_a_task_proceeds_at_once_with_one_read_and_one_answer(world: World) -> None:

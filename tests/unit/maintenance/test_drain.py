@@ -95,6 +95,8 @@ def test_a_live_task_that_is_falsely_called_dead_is_kept(tagged: World, code: st
         '{"taskToken": 5}',
         '{"taskToken": ""}',
         json.dumps({"taskToken": "x" * 2049}),
+        json.dumps({"taskToken": "x", "output": "y" * 262_143}),
+        '{"taskToken": "x", "output": NaN}',
     ],
 )
 def test_a_task_object_without_a_token_is_quarantined(tagged: World, body: str) -> None:

@@ -37,6 +37,21 @@ def world(memory_world: World) -> World:
         ({"stateMachineArn": ORDER.replace("Order", "N" * 81)}, "it holds no valid state machine name"),
         ({"stateMachineArn": ORDER, "action": "sweep"}, "'action': unknown in a check-in"),
         ({"stateMachineArn": ORDER, "taskTokn": "x"}, "'taskTokn': unknown in a check-in; pass taskToken and"),
+        ({"stateMachineArn": ORDER, "executionArn": 5}, "executionArn: 5 is no execution of Order"),
+        ({"stateMachineArn": ORDER, "executionArn": ORDER}, "is no execution of Order in its account and region"),
+        (
+            {"stateMachineArn": ORDER, "executionArn": f"{ORDER.replace('stateMachine', 'execution')}Refund:run"},
+            "is no execution of Order in its account and region; pass $$.Execution.Id",
+        ),
+        ({"stateMachineArn": ORDER, "stateName": ""}, "stateName: it is ''; pass $$.State.Name"),
+        ({"stateMachineArn": ORDER, "stateName": "x" * 81}, "stateName: it is a text of 81 characters; pass"),
+        ({"stateMachineArn": ORDER, "timeoutSeconds": "60"}, "timeoutSeconds: it is '60'; pass the state's"),
+        ({"stateMachineArn": ORDER, "timeoutSeconds": True}, "timeoutSeconds: it is True; pass"),
+        ({"stateMachineArn": ORDER, "timeoutSeconds": 0}, "timeoutSeconds: it is 0; pass"),
+        ({"stateMachineArn": ORDER, "timeoutSeconds": 100_000_000}, "a whole number from 1 to 99999999"),
+        ({"stateMachineArn": ORDER, "output": "x" * 262_143}, "output: it has 262145 bytes, and Step Functions takes"),
+        ({"stateMachineArn": ORDER, "output": float("nan")}, "output: it is no JSON"),
+        ({"stateMachineArn": ORDER, "output": "\ud800"}, "output: it is no JSON"),
     ],
 )
 def test_a_malformed_check_in_fails_its_task_instead_of_hanging_it(
@@ -50,6 +65,13 @@ def test_a_malformed_check_in_fails_its_task_instead_of_hanging_it(
     assert message in str(raised.value)
     assert world.aws.failures == {token: ("Maintenance.InvalidCheckIn", str(raised.value))}
     assert world.below("") == []
+
+
+@pytest.mark.parametrize("suffix", [":run-1", "/MapLabel:5f2b4c1e"])
+def test_executions_and_map_runs_of_the_state_machine_check_in(world: World, suffix: str) -> None:
+    execution = f"{ORDER.replace('stateMachine', 'execution')}{suffix}"
+
+    assert world.check_in(executionArn=execution, stateName=None, timeoutSeconds=None)[1]["status"] == "proceeding"
 
 
 def test_a_token_in_the_wrong_field_is_not_shown(world: World) -> None:

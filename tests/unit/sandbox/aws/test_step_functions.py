@@ -246,6 +246,26 @@ def test_jsonata_sees_strings_with_quotes(aws: Any, eventually: Eventually) -> N
     assert json.loads(machine.ended(machine.start({"name": 'the "one"'}))["output"]) == 'hello the "one"'
 
 
+def test_jsonata_sees_the_context_object(
+    aws: Any, check_in: str, tokens: Callable[[int], list[str]], eventually: Eventually
+) -> None:
+    arguments = {"FunctionName": check_in, "Payload": {"token": "{% $states.context.Task.Token %}"}}
+    states = {
+        "Wait": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Arguments": arguments,
+            "Output": "{% [$states.input, $states.context.State.Name] %}",
+            "End": True,
+        }
+    }
+    machine = Machine(aws, eventually, states, QueryLanguage="JSONata")
+    execution = machine.start({"order": 1})
+    [token] = tokens(1)
+    machine.client.send_task_success(taskToken=token, output="{}")
+    assert json.loads(machine.ended(execution)["output"]) == [{"order": 1}, "Wait"]
+
+
 def test_a_definition_is_validated_without_creating_anything(aws: Any) -> None:
     client = aws.client("stepfunctions")
     good = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
