@@ -3,6 +3,7 @@
 Callers' text is always `plain_text`, so that neither mrkdwn nor a mention in it has any effect.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,14 @@ METADATA_EVENT_TYPE = "approval_request"
 MAX_HEADER_LENGTH = 150
 MAX_SECTION_LENGTH = 3000
 MAX_FIELD_LENGTH = 2000
+# Slack does not document how much all blocks together may have; `msg_blocks_too_long` was seen from some 13,200
+# characters of JSON on: https://github.com/slackapi/bolt-js/issues/2509
+MAX_BLOCKS_LENGTH = 13_000
+_MAX_LABEL_LENGTH = 100
+# No text is cut to less than so many characters.
+_LEAST_LENGTH = 40
+# In place of a text that is nothing but spaces, which Slack does not take.
+_NOTHING = "-"
 _CUT = "… (truncated)"
 
 # Slack ids of user groups begin with it, those of people with U or W.
@@ -92,10 +101,10 @@ class RequestMessage:
             for button in buttons
             for label, style in (_LABELS[button.choice],)
         ]
-        blocks = self._content()
+        below: list[Block] = [ActionsBlock(block_id=ACTIONS_BLOCK_ID, elements=elements)]
         if votes:
-            blocks.append(ContextBlock(block_id=VOTES_BLOCK_ID, elements=[MarkdownTextObject(text=votes)]))
-        return _as_json([*blocks, ActionsBlock(block_id=ACTIONS_BLOCK_ID, elements=elements)])
+            below.insert(0, ContextBlock(block_id=VOTES_BLOCK_ID, elements=[MarkdownTextObject(text=votes)]))
+        return self._content(_as_json(below))
 
     def locked_blocks(self, outcome: str, reason: str | None = None) -> list[dict[str, Any]]:
         """Return the blocks of the message once it is over: the same content, the outcome, no buttons.
@@ -104,7 +113,7 @@ class RequestMessage:
             outcome: A text of `outcome_text`.
             reason: Why, if a person said so.
         """
-        return locked(_as_json(self._content()), outcome, reason)
+        return self._content(locked([], outcome, reason))
 
     def notice_blocks(self, text: str, link: str | None) -> list[dict[str, Any]]:
         """Return the blocks of a message about this one.
@@ -118,14 +127,25 @@ class RequestMessage:
             facts.append(MarkdownTextObject(text=f"<{link}|Show the request>"))
         return _as_json([SectionBlock(text=MarkdownTextObject(text=text)), ContextBlock(elements=facts)])
 
-    def _content(self) -> list[Block]:
+    def _content(self, below: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the blocks above others, their longest texts cut as far as all together need it."""
+        limit = MAX_SECTION_LENGTH
+        while True:
+            blocks = _as_json(self._blocks(limit)) + below
+            if limit == _LEAST_LENGTH or len(json.dumps(blocks, ensure_ascii=False)) <= MAX_BLOCKS_LENGTH:
+                return blocks
+            limit = max(_LEAST_LENGTH, limit * 3 // 4)
+
+    def _blocks(self, limit: int) -> list[Block]:
         blocks: list[Block] = [HeaderBlock(text=PlainTextObject(text=truncated(self.title, MAX_HEADER_LENGTH)))]
-        if self.description:
-            blocks.append(SectionBlock(text=PlainTextObject(text=truncated(self.description, MAX_SECTION_LENGTH))))
+        if self.description.strip():
+            blocks.append(SectionBlock(text=PlainTextObject(text=truncated(self.description, limit))))
         if self.fields:
             pairs = [f"{name}\n{value}" for name, value in self.fields.items()]
-            blocks.append(SectionBlock(fields=[PlainTextObject(text=truncated(p, MAX_FIELD_LENGTH)) for p in pairs]))
-        facts = [f"*{escaped(self.environment)}* · account {self.account} · {self.region}"]
+            texts = [truncated(pair if pair.strip() else _NOTHING, min(limit, MAX_FIELD_LENGTH)) for pair in pairs]
+            blocks.append(SectionBlock(fields=[PlainTextObject(text=text) for text in texts]))
+        environment = escaped(truncated(self.environment, _MAX_LABEL_LENGTH))
+        facts = [f"*{environment}* · account {self.account} · {self.region}"]
         if self.requester:
             facts.append(f"requested by <@{self.requester}>")
         if self.expires_at:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,15 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.slack.blocks import message_problems
 from shared.button import Button, ButtonTooLongError
 from shared.message import (
+    MAX_BLOCKS_LENGTH,
     RequestMessage,
     decision_text,
     escaped,
     localized,
     locked,
+    mentions,
     outcome_text,
     truncated,
+    votes_text,
 )
 
 SNAPSHOTS = Path(__file__).parents[2] / "fixtures" / "slack" / "messages"
@@ -133,13 +138,110 @@ def test_the_longest_texts_meet_slacks_limits_with_a_visible_mark() -> None:
         PLAIN, title="t" * 200, description="d" * 5000, fields={f"{n}" * 99: "v" * 3000 for n in range(10)}
     )
 
-    header, description, fields, *_ = message.open_blocks(APPROVE, REJECT)
+    header, description, fields, *_ = blocks = message.open_blocks(APPROVE, REJECT)
 
     assert len(header["text"]["text"]) == 150
-    assert len(description["text"]["text"]) == 3000
-    assert [len(field["text"]) for field in fields["fields"]] == [2000] * 10
     for text in (header["text"], description["text"], *fields["fields"]):
         assert text["text"].endswith("… (truncated)")
+    # As much as fits is shown.
+    assert 0.7 * MAX_BLOCKS_LENGTH < len(json.dumps(blocks, ensure_ascii=False)) <= MAX_BLOCKS_LENGTH
+
+
+def test_a_text_is_cut_only_where_it_has_to_be() -> None:
+    message = replace(PLAIN, description="d" * 3000, fields={"Long": "v" * 1990, "Short": "v"})
+
+    _, description, fields, *_ = message.open_blocks(APPROVE, REJECT)
+
+    assert description["text"]["text"] == message.description
+    assert [field["text"] for field in fields["fields"]] == ["Long\n" + "v" * 1990, "Short\nv"]
+
+
+def test_texts_of_nothing_but_spaces_which_slack_refuses_are_not_sent() -> None:
+    message = replace(PLAIN, description=" \n", fields={"": " "})
+
+    _, fields, *_ = blocks = message.open_blocks(APPROVE, REJECT)
+
+    assert fields["fields"][0]["text"] == "-"
+    assert message_problems(blocks) == []
+
+
+def test_the_votes_so_far_are_shown_while_the_message_is_open() -> None:
+    votes = votes_text(["U1", "U2"], 3, [], 1)
+    assert votes == "*2 of 3* approved by <@U1>, <@U2> · *0 of 1* rejected"
+
+    *_, shown, buttons = blocks = FULL.open_blocks(APPROVE, REJECT, votes=votes)
+
+    assert shown["elements"][0]["text"] == votes
+    assert buttons["block_id"] == "approval"
+    assert locked(blocks, outcome_text("closed")) == FULL.locked_blocks(outcome_text("closed"))
+
+
+def test_people_and_user_groups_are_mentioned_each_in_their_way() -> None:
+    assert mentions(["U1", "W2", "S3"]) == "<@U1>, <@W2>, <!subteam^S3>"
+
+
+def mrkdwn(value: Any) -> Iterator[str]:
+    """Return every text in which Slack sees mentions and links."""
+    if isinstance(value, dict):
+        if value.get("type") == "mrkdwn":
+            yield value["text"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from mrkdwn(item)
+
+
+TEXTS = st.text(max_size=60) | st.sampled_from(
+    ["<!channel>", "<@U0123ABCD>", "<https://evil.example|click>", "&lt;!here&gt;", "*bold*", "`", "\U0001f4a3", '"\\']
+)
+LONG_TEXTS = st.builds(lambda text, times: text * times, TEXTS, st.integers(0, 4000))
+CONTENTS = st.builds(
+    RequestMessage,
+    title=LONG_TEXTS.filter(str.strip),
+    description=LONG_TEXTS,
+    fields=st.dictionaries(LONG_TEXTS, LONG_TEXTS, max_size=10),
+    environment=LONG_TEXTS.filter(str.strip),
+    account=st.just("123456789012"),
+    region=st.just("us-east-2"),
+    requester=st.none() | st.just("U0456EFGH"),
+    expires_at=st.none() | st.just(AT),
+)
+CROWDED = replace(
+    APPROVE, approvers=tuple(f"U{n:010}" for n in range(60)), voted=tuple(f"U{n:010}" for n in range(38))
+).fitting()
+
+
+@given(CONTENTS, st.sampled_from([APPROVE, CROWDED]), LONG_TEXTS)
+def test_any_request_meets_slacks_limits_and_only_our_own_mentions_survive(
+    message: RequestMessage, button: Button, reason: str
+) -> None:
+    votes = votes_text(button.voted, 20, (), 20)
+    outcome = outcome_text("approved", button.voted, AT)
+    for blocks in (
+        message.open_blocks(button, replace(button, choice="reject"), replace(button, choice="cancel"), votes=votes),
+        message.locked_blocks(outcome, reason.strip()),
+        message.notice_blocks(outcome, "https://acme.slack.com/archives/C1/p1"),
+    ):
+        assert message_problems(blocks) == []
+        assert len(json.dumps(blocks, ensure_ascii=False)) <= MAX_BLOCKS_LENGTH
+        own = (*map(mentions, zip(button.voted, strict=True)), "<@U0456EFGH>", localized(AT))
+        for text in mrkdwn(blocks):
+            rest = text
+            for mention in own:
+                rest = rest.replace(mention, "")
+            rest = rest.replace("<https://acme.slack.com/archives/C1/p1|Show the request>", "")
+            assert not set("<>") & set(rest)
+    shown = json.dumps(message.open_blocks(button), ensure_ascii=False)
+    assert "account 123456789012 · us-east-2" in shown
+    assert not set("<>") & set(message.text())
+
+
+def test_the_longest_environment_leaves_room_for_account_and_region() -> None:
+    *_, context, _ = replace(PLAIN, environment="<e>" * 100).open_blocks(APPROVE, REJECT)
+
+    text = context["elements"][0]["text"]
+    assert text.startswith("*&lt;e&gt;")
+    assert text.endswith("… (truncated)* · account 123456789012 · us-east-2")
 
 
 def test_the_notification_is_the_escaped_title_cut_between_characters() -> None:
