@@ -151,3 +151,28 @@ def test_a_vote_reaches_the_execution_and_its_death_is_shown_everywhere_and_reco
     [detail] = [json.loads(sent["Detail"]) for sent in aws.events if sent["DetailType"] == "Approval Decided"]
     assert [(vote["id"], vote["decision"]) for vote in detail["votes"]] == [(APPROVER, "approve")]
     assert [message["channel"] for message in detail["messages"]] == [CHANNEL, second]
+
+
+def test_a_reason_is_asked_by_the_button_that_the_approval_function_posted_and_reaches_it(
+    aws: FakeAws, slack: FakeSlack, runner: DurableFunctionTestRunner, clicker: Clicker
+) -> None:
+    asked = {"request": {**PAYLOAD["request"], "reason": {"on_reject": "required"}}}
+    arn = runner.run_async(input=json.dumps(asked))
+    history_with(runner, arn, "post")
+    [posted] = [call.json for call in slack.called("chat.postMessage")]
+    reject = next(e for e in posted["blocks"][-1]["elements"] if e["action_id"] == "reject")
+    button = json.loads(reject["value"])
+    aws.executed(button["x"], "RUNNING", asked, [])
+    aws.open = dict.fromkeys(button["c"], True)
+    payload = clicker.payload()
+    payload["actions"] = [{**reject, "block_id": posted["blocks"][-1]["block_id"]}]
+
+    clicker.send(payload)
+    assert aws.results == []
+    assert clicker.submit({"reason": {"type": "plain_text_input", "value": "not on Fridays"}}) is None
+
+    [(completed, result)] = aws.results
+    runner.send_callback_success(completed, json.dumps(result).encode())
+    history_with(runner, arn, "emit-decided")
+    [decided] = [json.loads(sent["Detail"]) for sent in aws.events if sent["DetailType"] == "Approval Decided"]
+    assert (decided["decision"], decided["reason"]) == ("rejected", "not on Fridays")
