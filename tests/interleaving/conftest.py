@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.interleaving.explorer import Explorer, Report, Scenario
+from tests.interleaving.scenarios import WALKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+IS_DEEP = os.environ.get("INTERLEAVING") == "deep"
+FIRST_SEED = int(os.environ.get("INTERLEAVING_SEED", "0"))
+SEEDS = range(FIRST_SEED, FIRST_SEED + (5000 if IS_DEEP else 100))
 
 REPORTS = pytest.StashKey[list[Report]]()
 
@@ -52,7 +57,7 @@ def explore(request: pytest.FixtureRequest) -> Iterator[Callable[[Scenario], Rep
     with ProcessPoolExecutor(
         os.cpu_count(), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
     ) as pool:
-        futures = {scenario: pool.submit(_explore, scenario) for scenario in wanted if isinstance(scenario, Scenario)}
+        futures = {scenario: pool.submit(_report, scenario) for scenario in wanted if isinstance(scenario, Scenario)}
 
         def result(scenario: Scenario) -> Report:
             report = futures[scenario].result()
@@ -68,7 +73,8 @@ def _start_worker() -> None:
     gc.disable()  # it would look through millions of states again and again; they have no cycles
 
 
-def _explore(scenario: Scenario) -> Report:
-    report = Explorer(scenario).explore()
+def _report(scenario: Scenario) -> Report:
+    explorer = Explorer(scenario)
+    report = explorer.walks(SEEDS) if scenario in WALKS else explorer.explore()
     gc.collect()
     return report

@@ -39,6 +39,7 @@ REPLAY = "PYTHONPATH=functions .venv/bin/python -m tests.interleaving"
 _OPERATOR = {"begin", "end", "begin all", "end all"}
 _BEGINS = {"begin": 1, "begin all": 2}  # and their sources, see Monitors.source
 _NEVER = "never comes"
+_UNLIKELY = 0.05
 _LONGEST_SWEEP = 500  # requests
 
 
@@ -136,13 +137,6 @@ class Report:
     violation: str = ""
     rule: str = ""
     outcomes: set[tuple[Any, ...]] = field(default_factory=set)
-
-    def add(self, other: Report) -> None:
-        """Count another report in."""
-        self.steps += other.steps
-        self.ends += other.ends
-        self.stranded += other.stranded
-        self.seconds += other.seconds
 
     @property
     def summary(self) -> str:
@@ -454,7 +448,7 @@ class Explorer:
                 if choice < 0:
                     report.ends += 1
                     outcome = _outcome(state)
-                    report.stranded += bool(outcome[0] == "open" and parked(state))
+                    report.stranded += _is_stranded(state)
                     if outcome not in checked:
                         checked.add(outcome)
                         self.check_end(state)
@@ -470,26 +464,33 @@ class Explorer:
         report.outcomes = checked
         return report
 
-    def walk(self, seed: int) -> Report:
-        """Take random steps to an end; most of them without a fault."""
-        began, choose, report = time.monotonic(), random.Random(seed), Report(f"{self.scenario.name}, seed {seed}")
-        state, path = self.initial(), []
-        try:
-            while steps := list(enumerate(self.steps(state))):
-                fair = [one for one in steps if not one[1].fault and one[1].what != _NEVER]
-                who = choose.choice(sorted({step.who for _, step in fair}))
-                fair = [one for one in fair if one[1].who == who]
-                choice, step = choose.choice(steps if choose.random() < 0.05 else fair)
-                path.append(choice)
-                state = step.state
-                report.steps += 1
-            report.ends = 1
-            report.stranded = int(_outcome(state)[0] == "open" and bool(parked(state)))
-            self.check_end(state)
-        except ViolationError as violation:
-            report.rule, report.violation = violation.rule, self._explained(violation, path)
+    def walks(self, seeds: range) -> Report:
+        """Take random steps to an end, once for each seed; most of them without a fault."""
+        began = time.monotonic()
+        report = Report(f"seeds {seeds.start} to {seeds.stop - 1}: {self.scenario.name}")
+        for seed in seeds:
+            path: list[int] = []
+            try:
+                self._walk(random.Random(seed), path, report)
+            except ViolationError as violation:
+                report.rule, report.violation = violation.rule, f"seed {seed}: {self._explained(violation, path)}"
+                break
         report.seconds = time.monotonic() - began
         return report
+
+    def _walk(self, choose: random.Random, path: list[int], report: Report) -> None:
+        state = self.initial()
+        while steps := list(enumerate(self.steps(state))):
+            likely = [one for one in steps if not one[1].fault and one[1].what != _NEVER]
+            who = choose.choice(sorted({step.who for _, step in likely}))
+            likely = [one for one in likely if one[1].who == who]
+            choice, step = choose.choice(steps if choose.random() < _UNLIKELY else likely)
+            path.append(choice)
+            state = step.state
+            report.steps += 1
+        report.ends += 1
+        report.stranded += _is_stranded(state)
+        self.check_end(state)
 
     def replay(self, path: Sequence[int]) -> Iterator[str]:
         """Iterate over the steps of a path of choices, what follows from it, and what is wrong with it."""
@@ -521,6 +522,10 @@ def _rank(state: State, process: int) -> tuple[Any, ...]:
 
 def _between(stop: Stop) -> bool:
     return stop.request.call == NEXT_EVENT
+
+
+def _is_stranded(state: State) -> bool:
+    return state.flag is not None and state.flag.state == "open" and bool(parked(state))
 
 
 def _outcome(state: State) -> tuple[Any, ...]:

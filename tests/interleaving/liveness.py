@@ -24,9 +24,8 @@ def live(code: CodeType, line: int) -> frozenset[str]:
     first = line
     for node in ast.walk(function):
         if node is not function and isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or line):
-            is_loop = isinstance(node, ast.For | ast.While)
-            holds_others = isinstance(node, ast.If | ast.With | ast.Try | ast.Match)
-            if is_loop or not holds_others:
+            inner = [one.lineno for one in ast.walk(node) if one is not node and isinstance(one, ast.stmt)]
+            if isinstance(node, ast.For | ast.While) or line < min(inner, default=line + 1):
                 first = min(first, node.lineno)
     used = {
         node.id
