@@ -16,7 +16,7 @@ from approval.postings import Postings
 from approval.request import Escalation, InvalidRequestError, Request
 from approval.votes import Tally
 from shared.button import Button, ButtonTooLongError, Choice
-from shared.message import RequestMessage, decision_text, mentions, votes_text
+from shared.message import GROUP, RequestMessage, decision_text, mentions, votes_text
 
 if TYPE_CHECKING:
     from aws_durable_execution_sdk_python.types import LambdaContext
@@ -86,7 +86,7 @@ class Inquiry:
         """
         self._ballot.open()
         escalation = self._request.escalation
-        everybody = self._approvers + (escalation.approvers if escalation else ())
+        everybody = tuple(dict.fromkeys(self._approvers + (escalation.approvers if escalation else ())))
         voted = (_VOTER,) * (self._tally.longest - 1)
         try:
             for choice in self._choices:
@@ -177,13 +177,16 @@ class Inquiry:
         self._post(escalation.channels, added)
 
     def _remind(self, timer: str) -> None:
-        """Mention those who may still vote."""
-        silent = [id_ for id_ in self._approvers if id_ not in self._tally.voted]
-        if not self._request.allow_self_approval:
-            silent = [id_ for id_ in silent if id_ != self._request.requester]
-        self._postings.reply(
-            timer.replace("reminder", "remind"), f"{mentions(silent)}: this still waits for a decision."
-        )
+        """Mention those who may still vote, and leave the direct messages with the others alone."""
+        voted = self._tally.voted
+        if silent := [id_ for id_ in self._able(self._approvers) if id_ not in voted]:
+            text = f"{mentions(silent)}: this still waits for a decision."
+            self._postings.reply(timer.replace("reminder", "remind"), text, but_not=voted)
+
+    def _able(self, approvers: Iterable[str]) -> list[str]:
+        """Return the approvers without a requester who may not approve."""
+        kept_out = None if self._request.allow_self_approval else self._request.requester
+        return [id_ for id_ in approvers if id_ != kept_out]
 
     def _open_more(self) -> None:
         """Open callbacks for all votes that may come before the decision, as far as they fit into a button.
@@ -200,8 +203,9 @@ class Inquiry:
             self._ballot.open()
 
     def _post(self, channels: Iterable[str], approvers: Iterable[str]) -> None:
-        people = [id_ for id_ in approvers if not id_.startswith("S")] if self._request.direct_messages else []
-        self._postings.post([*channels, *people], self._blocks, lambda: self._ballot.is_decided(self._tally))
+        people = [id_ for id_ in self._able(approvers) if not id_.startswith(GROUP)]
+        places = [*channels, *people] if self._request.direct_messages else [*channels]
+        self._postings.post(places, self._blocks, lambda: self._ballot.is_decided(self._tally))
 
     def _show(self) -> None:
         self._postings.update(self._blocks, self._ballot.has_news)

@@ -1,6 +1,6 @@
 """A request's messages in Slack, as durable steps: asked at every place, kept true, locked; and notes to people."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -130,16 +130,19 @@ class Postings:
             strategy = retried(*_TROUBLE, until=self._ends_at, attempts=_SOME)
             self._best_effort(lambda step: self._write(step, messages, blocks), "close-message", StepConfig(strategy))
 
-    def reply(self, name: str, text: str) -> None:
+    def reply(self, name: str, text: str, but_not: Collection[str] = ()) -> None:
         """Write into the thread of every message.
 
         Args:
             name: Of the step for the first message; the others' have a number behind it.
             text: mrkdwn.
+            but_not: Places whose messages are left alone.
         """
+        left_alone = {posting.message for posting in self._postings if posting.place in but_not}
         for number, message in enumerate(self.messages, 1):
-            step = name if number == 1 else f"{name}-{number}"
-            self.note(step, {"channel": message.channel, "thread_ts": message.ts, "text": text})
+            if message not in left_alone:
+                step = name if number == 1 else f"{name}-{number}"
+                self.note(step, {"channel": message.channel, "thread_ts": message.ts, "text": text})
 
     def note(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Send a message without buttons; one that may have arrived is sent once more only.

@@ -109,9 +109,16 @@ def _sorted(operation: str, code: str) -> TaskAnswerError:
 
 
 def _fitting(decision: Decision, limit: int) -> str:
-    """Return the decision as ASCII JSON; without the form's answers and with a short reason where it is too long."""
+    """Return the decision as ASCII JSON; where it is too long, without what only its execution can tell then."""
     data = decision.as_json()
     text = json.dumps(data)
-    if len(text) <= limit:
-        return text
-    return json.dumps(data | {"inputs": {}, "reason": truncated(decision.reason or "", _MAX_REASON_LENGTH)})
+    if len(text) > limit:
+        data.pop("undelivered_to", None)
+        data |= {"inputs": {}, "messages": data["messages"][:1]}
+        data["reason"] = data["reason"] and truncated(data["reason"], _MAX_REASON_LENGTH)
+        data["votes"] = [vote | {"reason": None} for vote in data["votes"]]
+        text = json.dumps(data)
+    if len(text) > limit:
+        data |= {name: [person | {"name": ""} for person in data[name]] for name in ("decided_by", "votes")}
+        text = json.dumps(data)
+    return text

@@ -1,12 +1,13 @@
 """A request may be asked at several places; the first decision counts at all of them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from tests.unit.approval.conftest import Gate, buttons
 from tests.unit.approval.test_flow import ACCEPTED_THEN_DROPPED, DROPPED, is_locked, refused
-from tests.unit.approval.test_quorum import ANN, BOB, ask, vote, voters, wait_for_votes
+from tests.unit.approval.test_quorum import ANN, BOB, CARL, ask, vote, voters, wait_for_votes
 from tests.unit.conftest import Reply, SlackApi
 
 ONE, TWO, THREE = "C0ONE", "C0TWO", "C0THREE"
@@ -52,6 +53,31 @@ def test_approvers_are_asked_in_direct_messages_too(gate: Gate, slack_api: Slack
 
     assert [message["channel"] for message in decision["messages"]] == [ONE, f"D{ANN[1:]}", f"D{BOB[1:]}"]
     assert all(map(is_locked, slack_api.messages.values()))
+
+
+def test_a_requester_who_may_not_approve_is_not_asked_directly(gate: Gate, slack_api: SlackApi) -> None:
+    request: dict[str, Any] = {
+        "approvers": {"users": [ANN, BOB]},
+        "channels": [ONE],
+        "direct_messages": True,
+        "requester": BOB,
+    }
+    gate.wait_for(gate.ask(**request), "StepSucceeded", "emit-requested")
+    assert [call["channel"] for call in slack_api.called("chat.postMessage")] == [ONE, ANN]
+
+    gate.wait_for(gate.ask(**request, allow_self_approval=True), "StepSucceeded", "emit-requested")
+    assert [call["channel"] for call in slack_api.called("chat.postMessage")][2:] == [ONE, ANN, BOB]
+
+
+def test_a_reminder_leaves_alone_who_has_voted_already(gate: Gate, slack_api: SlackApi) -> None:
+    request: dict[str, Any] = {"approvers": {"users": [ANN, BOB, CARL]}, "channels": [ONE], "direct_messages": True}
+    arn = gate.ask(**request, quorum=2, reminders=[1])
+    gate.wait_for(arn, "StepSucceeded", "post-3")
+    vote(gate, ANN)
+    gate.wait_for(arn, "StepSucceeded", "remind-1-4")
+
+    assert [note["channel"] for note in slack_api.notes] == [ONE, f"D{BOB[1:]}", f"D{CARL[1:]}"]
+    assert {note["text"] for note in slack_api.notes} == {f"<@{BOB}>, <@{CARL}>: this still waits for a decision."}
 
 
 def test_a_place_that_slack_refuses_is_told_and_the_others_decide(gate: Gate, slack_api: SlackApi) -> None:

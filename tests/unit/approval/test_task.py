@@ -3,13 +3,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import boto3
+import fastjsonschema
 import pytest
 from botocore.config import Config
 
-from approval.decision import Decision
+from approval.decision import Decision, Failure, Location, Undelivered, Vote
 from approval.request import InvalidRequestError
 from approval.task import Task, TaskAnswerError, TaskAnswerUnavailableError
-from tests.unit.approval.conftest import TASK_TOKEN, StepFunctions, aws_error
+from tests.unit.approval.conftest import SCHEMA, TASK_TOKEN, StepFunctions, aws_error
 from tests.unit.conftest import Reply
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -46,6 +47,30 @@ def test_a_decision_too_long_for_a_cause_loses_answers_and_shortens_the_reason(
     assert cause["inputs"] == {}
     assert cause["reason"].endswith("… (truncated)")
     assert cause["decision"] == "rejected"
+
+
+def test_a_decision_by_as_many_people_as_possible_fits_into_a_cause(task: Task, stepfunctions: StepFunctions) -> None:
+    bomb = "\U0001f4a3"
+    votes = tuple(Vote(id=f"U{n:010}", name=bomb * 100, at=NOW, choice="reject", reason=bomb * 1000) for n in range(39))
+    failure = Failure(code="not_in_channel", message="refused", fix="invite the app")
+    decision = replace(
+        REJECTED,
+        votes=votes,
+        decided_by=votes[:20],
+        reason=bomb * 1000,
+        messages=tuple(Location(channel=f"C{n}", ts="1.0", permalink="https://acme" + "x" * 90) for n in range(150)),
+        undelivered_to=tuple(Undelivered(channel=f"C{n}", failure=failure) for n in range(150)),
+    )
+
+    task.answer(decision, fails=True)
+
+    ((_, answer),) = stepfunctions.answers
+    assert len(answer["cause"]) <= 32_768
+    cause = json.loads(answer["cause"])
+    fastjsonschema.validate(SCHEMA, cause)
+    assert [vote["id"] for vote in cause["votes"]] == [vote.id for vote in votes]
+    assert cause["reason"] == bomb * 1000
+    assert cause["message"] == cause["messages"][0]
 
 
 def test_a_decision_too_long_for_an_output_fits_as_well(task: Task, stepfunctions: StepFunctions) -> None:
