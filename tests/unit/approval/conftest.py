@@ -259,11 +259,15 @@ class Secrecy(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.text = ""
+        self._lines: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._lines)
 
     def emit(self, record: logging.LogRecord) -> None:
         if not record.name.startswith(("aws_durable_execution_sdk_python_testing", "asyncio")):
-            self.text += f"{self.format(record)} {record.__dict__}\n"
+            self._lines.append(f"{self.format(record)} {record.__dict__}")
 
 
 @pytest.fixture
@@ -300,8 +304,9 @@ def make_gate(environment: pytest.MonkeyPatch, slack_api: SlackApi, events: Even
         for operation in result.get_all_operations()
         if isinstance(operation, StepOperation)
     ]
+    text = logged.text
     for secret in secrets:
-        assert secret not in logged.text
+        assert secret not in text
         assert secret not in repr(kept)
         assert secret not in repr(steps)
         assert secret not in repr(events.taken)
