@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit check fmt packages lock clean
+.PHONY: help demo test test-unit bench-drain check fmt packages lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ test: test-unit ## Run all tests: units, packages, plans, end to end
 
 test-unit: $(VENV)/installed ## Run the unit tests only
 	$(PYTEST) --numprocesses auto tests/unit
+
+TASKS ?= 5000
+RATE  ?= 10000
+bench-drain: $(VENV)/installed ## Resume TASKS parked tasks against a stub of AWS; print rate and memory (TASKS=100000 takes a while)
+	@PYTHONPATH=functions:. $(BIN)/python -m tests.benchmarks.drain $(TASKS) $(RATE)
 
 check: $(VENV)/installed ## Run formatters (as a check), linters and types
 	$(BIN)/ruff format --check .

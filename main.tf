@@ -82,16 +82,17 @@ module "maintenance_gate" {
   source = "./modules/maintenance_gate"
   count  = var.maintenance_gate == null ? 0 : 1
 
-  bucket               = local.bucket
-  lambda               = var.lambda
-  logs                 = var.logs
-  memory_size          = var.maintenance_gate.memory_size
-  name                 = var.name
-  package              = var.packages.maintenance
-  prefix               = var.maintenance_gate.prefix
-  python               = var.python
-  reserved_concurrency = var.maintenance_gate.reserved_concurrency
-  state_machine_names  = var.maintenance_gate.state_machine_names
-  tags                 = var.tags
-  timeout              = var.maintenance_gate.timeout
+  bucket                 = local.bucket
+  lambda                 = var.lambda
+  logs                   = var.logs
+  memory_size            = var.maintenance_gate.memory_size
+  name                   = var.name
+  package                = var.packages.maintenance
+  prefix                 = var.maintenance_gate.prefix
+  python                 = var.python
+  reserved_concurrency   = var.maintenance_gate.reserved_concurrency
+  resume_rate_per_second = var.maintenance_gate.resume_rate_per_second
+  state_machine_names    = var.maintenance_gate.state_machine_names
+  tags                   = var.tags
+  timeout                = var.maintenance_gate.timeout
 }

@@ -179,21 +179,28 @@ variable "maintenance_gate" {
     - `memory_size`: MB of the function.
     - `prefix`: key prefix of its flags and parked tasks. Two gates that share a bucket need two prefixes.
     - `reserved_concurrency`: -1 reserves nothing.
+    - `resume_rate_per_second`: parked tasks that one drain resumes per second at most, 1 to 500; the account's quota for task answers refills with 300 per second in most regions. A high rate needs CPU, which comes with `memory_size`.
     - `state_machine_names`: names of the state machines of this account and region that the gate may look at and tag; `*` stands for any characters.
     - `timeout`: seconds, 300 to 900, that one invocation may take.
   EOT
   type = object({
-    memory_size          = optional(number, 512)
-    prefix               = optional(string, "maintenance")
-    reserved_concurrency = optional(number, -1)
-    state_machine_names  = optional(list(string), ["*"])
-    timeout              = optional(number, 300)
+    memory_size            = optional(number, 512)
+    prefix                 = optional(string, "maintenance")
+    reserved_concurrency   = optional(number, -1)
+    resume_rate_per_second = optional(number, 200)
+    state_machine_names    = optional(list(string), ["*"])
+    timeout                = optional(number, 300)
   })
   default = null
 
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$", var.maintenance_gate.prefix)) && !contains(["approval-claims", "functions"], try(split("/", var.maintenance_gate.prefix)[0], "")) || var.maintenance_gate == null
     error_message = "maintenance_gate.prefix is \"${try(var.maintenance_gate.prefix, "")}\": use letters, digits, \"_\", \".\" and \"-\", with \"/\" only in between, for example \"maintenance\"; \"~\" is the gate's own, and functions/ and approval-claims/ belong to others."
+  }
+
+  validation {
+    condition     = try(var.maintenance_gate.resume_rate_per_second >= 1 && var.maintenance_gate.resume_rate_per_second <= 500 && floor(var.maintenance_gate.resume_rate_per_second) == var.maintenance_gate.resume_rate_per_second, var.maintenance_gate == null)
+    error_message = "maintenance_gate.resume_rate_per_second is ${try(var.maintenance_gate.resume_rate_per_second, 0)}: give a whole number from 1 to 500, and stay below the account's quota for SendTaskSuccess."
   }
 
   validation {

@@ -1,8 +1,10 @@
 """Resume parked tasks, oldest first, by whoever holds the flag's lease (D2 to D7)."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import takewhile
 from json import dumps
 
 from maintenance.cloud import CloudError, ConflictError, TaskOverError, TokenRefusedError
@@ -126,16 +128,28 @@ class Drain:
         self._checked = started
 
     def _resume(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            if self._gate.time_short:
-                return
-            try:
-                self._resume_one(key)
-            except ConflictError:
-                raise
-            except CloudError as error:
-                self._failed[key] = f"{error.operation} {error.code}"
-                _log.warning("parked task stays: %s", error, extra=self._fields(key))
+        crew = self._gate.runtime.crew
+        if crew is None:
+            for key in keys:
+                self._try(key)
+            return
+        # All have ended before the next listing: it would show those in flight once more.
+        crew.each(self._try, takewhile(lambda _: not self._gate.time_short, keys))
+
+    def _try(self, key: str) -> None:
+        if self._gate.time_short:
+            return
+        try:
+            self._resume_one(key)
+        except ConflictError:
+            raise
+        except CloudError as error:
+            self._failed[key] = f"{error.operation} {error.code}"
+            _log.warning("parked task stays: %s", error, extra=self._fields(key))
+
+    def _alone(self) -> AbstractContextManager[object]:
+        crew = self._gate.runtime.crew
+        return nullcontext() if crew is None else crew.lock
 
     def _resume_one(self, key: str) -> None:
         cloud, tasks, name = self._gate.cloud, self._gate.tasks, self._machine.name
@@ -144,22 +158,26 @@ class Drain:
             return
         try:
             self._send(ParkedTask.from_json(stored.body))
-            self._tally.resumed += 1
+            with self._alone():
+                self._tally.resumed += 1
         except TaskOverError as error:
             tasks.bury(name, key, stored.body)
-            self._tally.dead += 1
+            with self._alone():
+                self._tally.dead += 1
             _log.warning("parked task is dead: %s", error, extra=self._fields(key))
         except (TokenRefusedError, UnreadableTaskError) as error:
             tasks.quarantine(name, key, stored.body)
-            self._tally.quarantined += 1
+            with self._alone():
+                self._tally.quarantined += 1
             _log.warning("parked task quarantined: %s", error, extra=self._fields(key))
         cloud.delete_object(key)  # D6
 
     def _send(self, task: ParkedTask) -> None:
         output = RESUMED if task.output is None else task.output
         for pause in (*_BACKOFF, None):
-            if self._gate.runtime.monotonic() - self._checked > self._gate.limits.guard:  # D4
-                self._check_flag()
+            with self._alone():  # one of those in flight checks for all
+                if self._gate.runtime.monotonic() - self._checked > self._gate.limits.guard:  # D4
+                    self._check_flag()
             try:
                 self._gate.cloud.send_task_success(task.token, output)  # D5
             except (TaskOverError, TokenRefusedError):

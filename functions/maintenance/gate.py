@@ -10,6 +10,7 @@ from functools import cached_property
 import uuid6
 
 from maintenance.cloud import Cloud
+from maintenance.crew import Crew
 from maintenance.flag import Flags, Seen
 from maintenance.keys import Keys
 from maintenance.machines import Home
@@ -32,6 +33,7 @@ class Runtime:
         sleep: Waits this many seconds.
         task_id: A new UUIDv7, so that the order of keys is the order of arrival.
         random_id: A new random id, for nonces and lease owners.
+        crew: Resumes several tasks of a batch at once; None for one after the other.
     """
 
     function_arn: str
@@ -41,6 +43,7 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
     task_id: Callable[[], str] = lambda: str(uuid6.uuid7())
     random_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    crew: Crew | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

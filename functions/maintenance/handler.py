@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any, Protocol
 
 from maintenance import events
-from maintenance.aws import Aws
+from maintenance.aws import IN_FLIGHT, Aws
 from maintenance.check_in import InvalidCheckInError, check_in
 from maintenance.cloud import Cloud, CloudError
+from maintenance.crew import Crew
 from maintenance.flag import Seen
 from maintenance.gate import Gate, Runtime
 from maintenance.keys import Keys
@@ -24,6 +25,8 @@ from shared.logs import logger
 
 INVALID_CHECK_IN = "Maintenance.InvalidCheckIn"
 """Error of a task whose check-in is malformed."""
+
+_RESUME_RATE = 200  # tasks per second: below the 300 that the account's quota allows in most regions
 
 _log = logger(__name__)
 
@@ -46,6 +49,7 @@ class Settings:
     cloud: Cloud
     keys: Keys
     names: tuple[str, ...]
+    crew: Crew
     known_flags: MutableMapping[str, Seen] = field(default_factory=dict)
 
 
@@ -57,7 +61,12 @@ def settings() -> Settings:
         ConfigurationError: If an environment variable is missing or wrong.
     """
     bucket = required("Bucket", "the name of the S3 bucket for flags and parked tasks")
-    return Settings(Aws(bucket), Keys.below(optional("Prefix")), _names(optional("StateMachineNames", '["*"]')))
+    return Settings(
+        cloud=Aws(bucket),
+        keys=Keys.below(optional("Prefix")),
+        names=_names(optional("StateMachineNames", '["*"]')),
+        crew=Crew(IN_FLIGHT, _rate(optional("ResumeRatePerSecond", str(_RESUME_RATE)))),
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -71,6 +80,14 @@ def _names(text: str) -> tuple[str, ...]:
             'in which * stands for any characters, such as ["Order*"]'
         )
     return tuple(names)
+
+
+def _rate(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ConfigurationError(
+            f"environment variable ResumeRatePerSecond is {text!r}; set it to a whole number greater than 0"
+        )
+    return int(text)
 
 
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
@@ -91,6 +108,7 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
         known_flags=container.known_flags,
         runtime=Runtime(
             function_arn=context.invoked_function_arn,
+            crew=container.crew,
             seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         ),
     )

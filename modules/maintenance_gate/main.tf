@@ -39,9 +39,10 @@ module "function" {
   timeout              = var.timeout
 
   environment_variables = {
-    Bucket            = var.bucket.name
-    Prefix            = var.prefix
-    StateMachineNames = jsonencode(var.state_machine_names)
+    Bucket              = var.bucket.name
+    Prefix              = var.prefix
+    ResumeRatePerSecond = tostring(var.resume_rate_per_second)
+    StateMachineNames   = jsonencode(var.state_machine_names)
   }
 
   # Every event may be handled again, and what is lost in the end the next sweep does.

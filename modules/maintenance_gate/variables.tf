@@ -97,6 +97,18 @@ variable "reserved_concurrency" {
   }
 }
 
+variable "resume_rate_per_second" {
+  description = "Parked tasks that one drain resumes per second at most, 1 to 500. The account's quota for task answers refills with 300 per second (500 in us-east-1, us-west-2 and eu-west-1), and others need it, too. A high rate needs CPU, which comes with `memory_size`."
+  type        = number
+  default     = 200
+  nullable    = false
+
+  validation {
+    condition     = var.resume_rate_per_second >= 1 && var.resume_rate_per_second <= 500 && floor(var.resume_rate_per_second) == var.resume_rate_per_second
+    error_message = "resume_rate_per_second is ${var.resume_rate_per_second}: give a whole number from 1 to 500, and stay below the account's quota for SendTaskSuccess."
+  }
+}
+
 variable "state_machine_names" {
   description = "Names of the state machines of this account and region that the gate may look at and tag; `*` stands for any characters."
   type        = list(string)

@@ -292,6 +292,7 @@ def test_the_functions_get_their_settings_and_no_secret(both: Plan) -> None:
     }
     maintenance = variables["orders-maintenance"]
     assert (maintenance["Bucket"], maintenance["Prefix"]) == ("orders-gates-20260101", "maintenance")
+    assert maintenance["ResumeRatePerSecond"] == "200"
 
 
 def test_every_log_group_is_there_before_its_function_and_ends_some_day(both: Plan) -> None:
@@ -649,7 +650,12 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
                 "vpc": {"security_group_ids": [], "subnet_ids": ["subnet-1"]},
             },
             "logs": {"level": "TRACE", "retention_in_days": 0},
-            "maintenance_gate": {"prefix": "/gates/", "state_machine_names": [STATE_MACHINES[0]], "timeout": 60},
+            "maintenance_gate": {
+                "prefix": "/gates/",
+                "resume_rate_per_second": 501,
+                "state_machine_names": [STATE_MACHINES[0]],
+                "timeout": 60,
+            },
             "name": "Orders",
         },
         [
@@ -663,6 +669,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             'logs.level is "TRACE": use DEBUG, INFO, WARN or ERROR',
             "logs.retention_in_days is 0: CloudWatch Logs knows 1, 3, 5,",
             'maintenance_gate.prefix is "/gates/": use letters, digits',
+            "maintenance_gate.resume_rate_per_second is 501: give a whole number from 1 to 500",
             f'maintenance_gate.state_machine_names is ["{STATE_MACHINES[0]}"]: give at least one name (not ARN)',
             "maintenance_gate.timeout is 60: give 300 to 900 seconds",
             'name is "Orders" (6 characters): use 1 to 40 lower-case letters',

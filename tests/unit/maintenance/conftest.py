@@ -24,6 +24,7 @@ from maintenance.cloud import (
     TaskOverError,
     TokenRefusedError,
 )
+from maintenance.crew import Crew
 from maintenance.flag import Seen
 from maintenance.gate import Gate, Limits, Runtime
 from maintenance.handler import serve
@@ -182,6 +183,7 @@ class World:
     seconds_left: Callable[[], float] = lambda: 300.0
     names: tuple[str, ...] = ("*",)
     known_flags: dict[str, Seen] = field(default_factory=dict)
+    crew: Crew | None = None
 
     def __post_init__(self) -> None:
         self.watched = Watched(self.aws)
@@ -233,6 +235,7 @@ class World:
                 now=lambda: self.now,
                 monotonic=self.monotonic,
                 sleep=self.advance,
+                crew=self.crew,
             ),
         )
 

@@ -54,6 +54,15 @@ def test_without_a_bucket_every_event_says_what_to_set(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("value", ["fast", "0", "-1", "1.5", "\u00b2"])
+def test_a_rate_that_is_none_says_what_to_set(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ResumeRatePerSecond", value)
+
+    with pytest.raises(ConfigurationError, match=r"ResumeRatePerSecond is '.*'; set it to a whole number greater than"):
+        entry.handler({"action": "sweep"}, Context())
+
+
+@pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize("value", ["Order*", "[]", "[1]", "{}"])
 def test_names_that_are_no_list_say_what_to_set(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("StateMachineNames", value)
