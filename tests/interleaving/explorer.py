@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from maintenance.source import TAG
+from maintenance.source import TAG, UNTIL
 from maintenance.tasks import ParkedTask
 from tests.interleaving.monitors import Monitors, ViolationError, closes, parked
 from tests.interleaving.process import KEYS, MACHINE, NEXT_EVENT, NOW, Program, Request, Stop
@@ -49,7 +49,7 @@ class Scenario:
 
     Attributes:
         name: For the reader.
-        start: The flag before: missing, open, closed (by the tag) or closed by the override; `missing, tagged`.
+        start: The flag before: `missing`, `open` or `closed`, which is by the tag; `missing, tagged`.
         script: What the operator does without the functions, in this order: `tag`, `untag`, `override`, `lift`,
             and `stop` (the execution of the first parked task).
         check_ins: How many tasks check in.
@@ -119,7 +119,7 @@ class Report:
         ends: States in which nothing more can happen.
         stranded: Ends with parked tasks behind an open gate: only the sweep helps these.
         stops: Different stops of the functions.
-        seconds: It took.
+        seconds: Of one core.
         cut: Whether the limit of states ended it.
         violation: What is wrong, with the trace and how to replay it.
         rule: Which invariant.
@@ -188,6 +188,7 @@ class Explorer:
             hasty=not scenario.patient,
             lagging=scenario.lagging,
             stale_tags=scenario.stale_tags,
+            first_worker=self._first_worker,
             sweeper=self._sweeper,
         )
 
@@ -227,8 +228,7 @@ class Explorer:
         """Return the state before everything."""
         scenario, world = self.scenario, self._world
         tagged = scenario.start in {"closed", "missing, tagged"}
-        overridden = scenario.start == "closed by override"
-        flag = {"open": "open", "closed": "closed", "closed by override": "closed"}.get(scenario.start)
+        flag = scenario.start if scenario.start in {"open", "closed"} else None
         issued = scenario.parked + scenario.check_ins
         count = len(self._programs)
         starts: list[Stop | Status] = [Status.IDLE] * count
@@ -237,8 +237,8 @@ class Explorer:
                 starts[process] = self._programs[process].start()
         tags = ((TAG, "true"),) if tagged else ()
         return State(
-            flag=None if flag is None else world.initial_version(flag, 0),
-            override=world.initial_version("closed", 1) if overridden else None,
+            flag=None if flag is None else world.initial_version(flag),
+            override=None,
             tags=tags,
             tags_before=tags,
             tokens=(Token.PENDING,) * issued + (Token.UNISSUED,) * scenario.retries,
@@ -256,7 +256,7 @@ class Explorer:
             faults=scenario.faults,
             seen=(1 << scenario.parked) - 1,
             passed=0,
-            confirmed=(tagged | overridden << 1) if flag == "closed" else 0,
+            confirmed=int(flag == "closed"),
             late=(0,) * count,
         )
 
@@ -266,7 +266,7 @@ class Explorer:
         """Iterate over everything that may happen next.
 
         Raises:
-            ViolationError: If it breaks an invariant; `step` of the error says what.
+            ViolationError: If it breaks an invariant; its note is the step.
         """
         alone = self._unobserved(state)
         if alone is not None:
@@ -279,10 +279,10 @@ class Explorer:
         for process, where in enumerate(state.processes):
             if isinstance(where, Stop):
                 yield from self._process_steps(state, process)
-            elif where is Status.IDLE and state.queue and process >= self._first_worker and process < self._sweeper:
-                after = state._replace(queue=state.queue - 1).with_process(process, self._programs[process].start())
-                yield Step(self._names[process], Request("invoked"), "starts", after, fault=False)
-                break  # the workers are alike
+        if state.queue:  # then one of the workers, which are alike, is idle
+            worker = state.processes.index(Status.IDLE, self._first_worker)
+            after = state._replace(queue=state.queue - 1).with_process(worker, self._programs[worker].start())
+            yield Step(self._names[worker], Request("invoked"), "starts", after, fault=False)
 
     def _process_steps(self, state: State, process: int) -> Iterator[Step]:
         stop = state.processes[process]
@@ -369,7 +369,7 @@ class Explorer:
             return None
         settled = (
             state.script == len(self.scenario.script)
-            and len(state.tags) <= 1  # nobody tidies up the other tag
+            and UNTIL not in dict(state.tags)  # which every refresh may tidy up
             and not self.scenario.stale_tags
             and not self.scenario.lagging
             and not any(isinstance(state.processes[process], Stop) for process in self._operators)
@@ -430,7 +430,7 @@ class Explorer:
         Args:
             limit: States at most; the report says if it was reached.
         """
-        began, report = time.monotonic(), Report(self.scenario.name)
+        began, report = time.process_time(), Report(self.scenario.name)
         first = self.initial()
         here = self._key(first)
         came_from: dict[State, tuple[State, int] | None] = {here: None}
@@ -459,14 +459,14 @@ class Explorer:
             if len(came_from) > limit:
                 report.cut = True
                 break
-        report.states, report.seconds = len(came_from), time.monotonic() - began
+        report.states, report.seconds = len(came_from), time.process_time() - began
         report.stops = sum(program.stops for program in self._programs)
         report.outcomes = checked
         return report
 
     def walks(self, seeds: range) -> Report:
         """Take random steps to an end, once for each seed; most of them without a fault."""
-        began = time.monotonic()
+        began = time.process_time()
         report = Report(f"seeds {seeds.start} to {seeds.stop - 1}: {self.scenario.name}")
         for seed in seeds:
             path: list[int] = []
@@ -475,7 +475,7 @@ class Explorer:
             except ViolationError as violation:
                 report.rule, report.violation = violation.rule, f"seed {seed}: {self._explained(violation, path)}"
                 break
-        report.seconds = time.monotonic() - began
+        report.seconds = time.process_time() - began
         return report
 
     def _walk(self, choose: random.Random, path: list[int], report: Report) -> None:

@@ -26,7 +26,7 @@ USUAL = (
     Scenario("end; 2 check-ins, 1 refresh; 1 fault", "closed", ("untag",), 2, _ONE, faults=1, patient=True),
     Scenario("end; 1 check-in, 2 refreshes; 1 fault", "closed", ("untag",), 1, _TWO, faults=1),
     Scenario("end; 3 check-ins, 1 refresh", "closed", ("untag",), 3, _ONE, patient=True),
-    Scenario("begin, end, begin, end; 1 check-in, 2 refreshes twice", "open", ("tag", "untag") * 2, 1, _TWO, runs=2),
+    Scenario("begin, end, begin, end; 1 check-in, 2 refreshes", "open", ("tag", "untag") * 2, 1, _TWO),
     Scenario(
         "begin, end; 2 check-ins, 1 retry, 1 refresh twice; 1 fault",
         "open",
@@ -147,6 +147,7 @@ USUAL = (
 """Explored by default."""
 
 DEEP = (
+    Scenario("begin, end, begin, end; 1 check-in, 2 refreshes twice", "open", ("tag", "untag") * 2, 1, _TWO, runs=2),
     Scenario("end; 2 check-ins, 2 refreshes; 1 fault", "closed", ("untag",), 2, _TWO, faults=1, patient=True),
     Scenario("end; 2 check-ins, 2 refreshes; leases look over at any moment", "closed", ("untag",), 2, _TWO),
     Scenario(

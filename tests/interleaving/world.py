@@ -73,6 +73,7 @@ class World:
         hasty: Whether a lease may look over at any moment; if not, it does once its holder is gone.
         lagging: Whether the bulk tag listing may show the tags before their last change.
         stale_tags: Whether ListTagsForResource may, too.
+        first_worker: The first process that serves asynchronous invocations; the others follow, up to the sweeper.
         sweeper: The process of the last sweep: leases are over when it is to open the gate, and live when it is to
             close it, which no lease may delay.
     """
@@ -83,6 +84,7 @@ class World:
     hasty: bool
     lagging: bool
     stale_tags: bool
+    first_worker: int
     sweeper: int
 
     def outcomes(self, state: State, caller: Caller) -> Iterator[Outcome]:
@@ -266,7 +268,7 @@ class World:
 
     def _invoke(self, state: State, caller: Caller, function_arn: str, payload: str) -> Iterator[Outcome]:
         del caller, function_arn, payload
-        idle = sum(1 for one in state.processes[: self.sweeper] if one is Status.IDLE)
+        idle = state.processes[self.first_worker : self.sweeper].count(Status.IDLE)
         yield Outcome("queued", state._replace(queue=min(state.queue + 1, idle)), Answer())
 
     # What the operator does without the functions
@@ -280,12 +282,11 @@ class World:
         """Change the override, as somebody else whose write nobody can compare."""
         return self.monitors.source_changed(self._store(state, 1, Version(to)))
 
-    def initial_version(self, to: str, which: int) -> Version:
-        """Return a version that was written before everything else."""
+    def initial_version(self, to: str) -> Version:
+        """Return a flag that was written before everything else."""
         if not self.exact:
             return Version(to)
-        content = {"state": to, "seq": 1, "nonce": f"before:{which}"}
-        return self._version(-1, json.dumps(content).encode())
+        return self._version(-1, json.dumps({"state": to, "seq": 1, "nonce": "before"}).encode())
 
     # Versions
 
