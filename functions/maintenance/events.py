@@ -19,6 +19,7 @@ _ACTIONS = {
     "begin": {"stateMachineArn", "scope", "reason", "until", "by"},
     "drain": {"stateMachineArn"},
     "end": {"stateMachineArn", "scope", "reason", "by"},
+    "replay": {"stateMachineArn"},
     "status": {"stateMachineArn"},
     "sweep": set[str](),
 }
@@ -74,6 +75,13 @@ class DrainNow:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """Park dead and quarantined tasks once more."""
+
+    machine: Machine
+
+
+@dataclass(frozen=True, slots=True)
 class ShowStatus:
     """Show the gates of one state machine, or of all (None)."""
 
@@ -85,7 +93,7 @@ class Sweep:
     """Look after every gate that may need it."""
 
 
-Request = CheckIn | TagChange | Begin | End | DrainNow | ShowStatus | Sweep
+Request = CheckIn | TagChange | Begin | End | DrainNow | Replay | ShowStatus | Sweep
 
 
 def parse(event: Any, home: Home, now: datetime) -> Request:
@@ -218,10 +226,10 @@ def _action(event: Mapping[str, Any], home: Home, now: datetime) -> Request:
         case "end":
             _check_scope(event, machine)
             return End(machine, _note(event, "reason"), _note(event, "by"))
-        case "drain":
+        case "drain" | "replay":
             if machine is None:
-                raise InvalidEventError("stateMachineArn: it is missing; name the state machine to drain")
-            return DrainNow(machine)
+                raise InvalidEventError(f"stateMachineArn: it is missing; name the state machine to {action}")
+            return DrainNow(machine) if action == "drain" else Replay(machine)
         case "status":
             return ShowStatus(machine)
         case _:

@@ -17,6 +17,7 @@ from maintenance.gate import Gate, Runtime
 from maintenance.keys import Keys
 from maintenance.operate import begin, end
 from maintenance.refresh import Notes, refresh_each
+from maintenance.replay import replay
 from maintenance.status import status
 from maintenance.sweep import sweep
 from shared.environment import optional, required
@@ -137,6 +138,8 @@ def serve(gate: Gate, event: Any) -> dict[str, Any]:
             answer = begin(gate, scope, Notes(reason, by, until))
         case events.End(scope, reason, by):
             answer = end(gate, scope, Notes(reason, by))
+        case events.Replay(machine):
+            answer = replay(gate, machine)
         case events.ShowStatus(scope):
             answer = status(gate, scope)
         case events.Sweep():

@@ -103,9 +103,9 @@ def test_a_malformed_check_in_whose_task_is_over_still_says_what_is_wrong(world:
     [
         (None, "event: it is None; send a JSON object"),
         ([], "event: it is a list"),
-        ({}, "none of taskToken (a check-in), action (begin, drain, end, status, sweep) and detail-type"),
+        ({}, "none of taskToken (a check-in), action (begin, drain, end, replay, status, sweep) and detail-type"),
         ({"Action": "sweep"}, "but 'Action'"),
-        ({"action": "pause"}, "action: it is 'pause'; use one of begin, drain, end, status, sweep"),
+        ({"action": "pause"}, "action: it is 'pause'; use one of begin, drain, end, replay, status, sweep"),
         ({"action": None}, "action: it is None; use one of"),
         ({"action": ["sweep"]}, "action: it is a list; use one of"),
         ({"action": "sweep", "scope": "all"}, "'scope': unknown in the action sweep; it takes no other fields"),
