@@ -122,7 +122,7 @@ def test_a_stopped_execution_locks_its_message(gates: Gates) -> None:
     gates.wait_for_vote(execution)
     gates.stop(execution)
     assert gates.decision(execution).status == "STOPPED"
-    assert "Stopped before a decision" in shown(gates.locked(question))
+    assert "Cancelled" in shown(gates.locked(question))
 
 
 def test_a_channel_without_the_app_is_an_undelivered_decision_with_the_fix(gates: Gates) -> None:

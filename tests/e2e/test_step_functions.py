@@ -52,9 +52,9 @@ def test_a_task_whose_request_is_stopped_fails_and_its_message_is_locked(
     gates.wait_for_vote(request)
     gates.stop(request)
     ended = gates.ended(execution)
-    assert (ended.status, ended.error) == ("FAILED", "Approval.Failed")
+    assert (ended.status, ended.error) == ("FAILED", "Approval.Cancelled")
     assert "STOPPED" in str(ended.cause)
-    assert "Stopped before a decision" in json.dumps(gates.locked(question).blocks)
+    assert "Cancelled" in json.dumps(gates.locked(question).blocks)
 
 
 def test_an_invalid_request_fails_its_task(gates: Gates) -> None:
