@@ -81,6 +81,9 @@ def test_a_jsonata_workflow_keeps_its_input(gates: Gates, sandbox: Sandbox) -> N
     role = states.describe_state_machine(stateMachineArn=gates.state_machine)["roleArn"]
     definition = {"StartAt": "CheckIn", "States": {"CheckIn": state}}
     machine = states.create_state_machine(name="Jsonata", definition=json.dumps(definition), roleArn=role)
-    execution = states.start_execution(stateMachineArn=machine["stateMachineArn"], input='["any", "input"]')
-    ended = gates.ended(execution["executionArn"])
+    try:
+        execution = states.start_execution(stateMachineArn=machine["stateMachineArn"], input='["any", "input"]')
+        ended = gates.ended(execution["executionArn"])
+    finally:
+        states.delete_state_machine(stateMachineArn=machine["stateMachineArn"])
     assert (ended.status, ended.output) == ("SUCCEEDED", ["any", "input"])
