@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
         for mutant in MUTANTS:
             with mutant.applied():
                 report = Explorer(mutant.scenario).explore()
-            print(f"{mutant.name}\n{report.violation or 'NOT CAUGHT'}\n")
+            print(f"{mutant.name}\n{report.violation.rpartition(chr(10))[0] or 'NOT CAUGHT'}\n")
         return
     scenarios = {scenario.name: scenario for scenario in (*EXACT, *WALKS, *DEEP, *USUAL)}
     name, _, path = arguments[0].rpartition(": ") if len(arguments) == 1 else ("", "", "")

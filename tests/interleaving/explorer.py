@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections import deque
@@ -555,6 +556,9 @@ def _path(came_from: dict[State, tuple[State, int] | None], state: State) -> lis
 
 def _readable(argument: Any) -> str:
     if isinstance(argument, bytes):
-        return argument.decode()
-    text = str(argument)
-    return text.removeprefix(KEYS.root) if text.startswith(KEYS.root) else text
+        content = json.loads(argument)
+        if "taskToken" in content:
+            return str(content["taskToken"])
+        lease = content["lease"]
+        return f"{content['state']}, lease of {lease['owner']}" if lease else str(content["state"])
+    return str(argument).replace(MACHINE.arn, MACHINE.name).removeprefix(KEYS.root)
