@@ -119,7 +119,12 @@ def test_the_maintenance_gate_stands_alone(planner: Planner) -> None:
         "aws_lambda_permission": 2,
     }
     environment = plan.one("aws_lambda_function.this")["environment"][0]["variables"]
-    assert environment == {"Bucket": "shop", "Prefix": "gates", "StateMachineNames": '["*"]'}
+    assert environment == {
+        "Bucket": "shop",
+        "Prefix": "gates",
+        "ResumeRatePerSecond": "200",
+        "StateMachineNames": '["*"]',
+    }
 
 
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
