@@ -83,6 +83,8 @@ module "maintenance_gate" {
   count  = var.maintenance_gate == null ? 0 : 1
 
   bucket                 = local.bucket
+  environment            = var.environment
+  event_bus_name         = var.maintenance_gate.event_bus_name
   lambda                 = var.lambda
   logs                   = var.logs
   memory_size            = var.maintenance_gate.memory_size

@@ -97,7 +97,7 @@ variable "bucket" {
 }
 
 variable "environment" {
-  description = "Label that approval messages show, so that people see what they decide about, for example \"production\"; null means `name`."
+  description = "Label that messages and events show, so that people see what they are about, for example \"production\"; null means `name`."
   type        = string
   default     = null
 }
@@ -176,6 +176,7 @@ variable "logs" {
 variable "maintenance_gate" {
   description = <<-EOT
     The maintenance gate; null turns it off, `{}` takes all defaults.
+    - `event_bus_name`: EventBridge bus of this account and region that gets the events `Maintenance Began`, `Maintenance Ended` and `Maintenance Trouble`.
     - `memory_size`: MB of the function.
     - `prefix`: key prefix of its flags and parked tasks. Two gates that share a bucket need two prefixes.
     - `reserved_concurrency`: -1 reserves nothing.
@@ -184,6 +185,7 @@ variable "maintenance_gate" {
     - `timeout`: seconds, 300 to 900, that one invocation may take.
   EOT
   type = object({
+    event_bus_name         = optional(string, "default")
     memory_size            = optional(number, 512)
     prefix                 = optional(string, "maintenance")
     reserved_concurrency   = optional(number, -1)
@@ -192,6 +194,11 @@ variable "maintenance_gate" {
     timeout                = optional(number, 300)
   })
   default = null
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.maintenance_gate.event_bus_name)) || var.maintenance_gate == null
+    error_message = "maintenance_gate.event_bus_name is \"${try(var.maintenance_gate.event_bus_name, "")}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
+  }
 
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$", var.maintenance_gate.prefix)) && !contains(["approval-claims", "functions"], try(split("/", var.maintenance_gate.prefix)[0], "")) || var.maintenance_gate == null

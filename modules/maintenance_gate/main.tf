@@ -4,7 +4,8 @@ locals {
 
   # Account, partition and region of the function are those of the state machines that it can hold.
   arn                = split(":", module.function.function_arn)
-  state_machine_arns = [for name in var.state_machine_names : "arn:${local.arn[1]}:states:${local.arn[3]}:${local.arn[4]}:stateMachine:${name}"]
+  states_arn         = "arn:${local.arn[1]}:states:${local.arn[3]}:${local.arn[4]}"
+  state_machine_arns = [for name in var.state_machine_names : "${local.states_arn}:stateMachine:${name}"]
 
   # What the task state has in both query languages.
   task_state = {
@@ -40,6 +41,8 @@ module "function" {
 
   environment_variables = {
     Bucket              = var.bucket.name
+    ENVIRONMENT         = coalesce(var.environment, var.name)
+    EVENT_BUS_NAME      = var.event_bus_name
     Prefix              = var.prefix
     ResumeRatePerSecond = tostring(var.resume_rate_per_second)
     StateMachineNames   = jsonencode(var.state_machine_names)
@@ -64,6 +67,15 @@ module "function" {
 
   statements = merge(
     {
+      Events = {
+        actions   = ["events:PutEvents"]
+        resources = ["arn:${local.arn[1]}:events:${local.arn[3]}:${local.arn[4]}:event-bus/${var.event_bus_name}"]
+      }
+      # Whether the execution of a parked task still runs; a Map Run's children have NAME/LABEL in the place of NAME.
+      Executions = {
+        actions   = ["states:DescribeExecution"]
+        resources = flatten([for name in var.state_machine_names : ["${local.states_arn}:execution:${name}:*", "${local.states_arn}:execution:${name}/*:*"]])
+      }
       # A drain that runs out of time hands over to the next invocation.
       HandOver = {
         actions   = ["lambda:InvokeFunction"]

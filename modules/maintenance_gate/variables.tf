@@ -8,6 +8,24 @@ variable "bucket" {
   nullable = false
 }
 
+variable "environment" {
+  description = "Label that events and notices carry, so that people see what is held, for example \"production\"; null means `name`."
+  type        = string
+  default     = null
+}
+
+variable "event_bus_name" {
+  description = "EventBridge bus of this account and region that gets the events `Maintenance Began`, `Maintenance Ended` and `Maintenance Trouble`."
+  type        = string
+  default     = "default"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.event_bus_name))
+    error_message = "event_bus_name is \"${var.event_bus_name}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
+  }
+}
+
 variable "lambda" {
   description = "What all functions of a stack have in common (alarms, failed events, role, runtime, tracing, VPC); see `modules/lambda_function`."
   type = object({

@@ -111,7 +111,8 @@ def test_the_slack_webhook_stands_alone(planner: Planner) -> None:
 
 
 def test_the_maintenance_gate_stands_alone(planner: Planner) -> None:
-    plan = planner.plan("modules/maintenance_gate", {"bucket": BUCKET, "name": "orders", "prefix": "gates"})
+    variables = {"bucket": BUCKET, "environment": "production", "name": "orders", "prefix": "gates"}
+    plan = planner.plan("modules/maintenance_gate", variables)
     assert plan.counts == {
         **FUNCTION,
         "aws_cloudwatch_event_rule": 2,
@@ -121,6 +122,8 @@ def test_the_maintenance_gate_stands_alone(planner: Planner) -> None:
     environment = plan.one("aws_lambda_function.this")["environment"][0]["variables"]
     assert environment == {
         "Bucket": "shop",
+        "ENVIRONMENT": "production",
+        "EVENT_BUS_NAME": "default",
         "Prefix": "gates",
         "ResumeRatePerSecond": "200",
         "StateMachineNames": '["*"]',
@@ -198,6 +201,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "maintenance_gate": (
         {
             "bucket": BUCKET,
+            "event_bus_name": "",
             "name": "orders",
             "prefix": "approval-claims/x",
             "reserved_concurrency": 1,
@@ -205,6 +209,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             "timeout": 299,
         },
         [
+            'event_bus_name is "": give the name (not ARN)',
             'prefix is "approval-claims/x": use letters, digits',
             "reserved_concurrency is 1: give at least 2, because a drain and check-ins run beside each other",
             'state_machine_names is []: give at least one name (not ARN) or pattern such as "Order*"',

@@ -95,6 +95,12 @@ POLICIES: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
     "maintenance": {
+        "Events": EVENTS,
+        "Executions": {
+            "Effect": "Allow",
+            "Action": ["states:DescribeExecution"],
+            "Resource": [arn("states", "execution:*:*"), arn("states", "execution:*/*:*")],
+        },
         "FlagsStay": {
             "Effect": "Deny",
             "Action": ["s3:DeleteObject"],
@@ -290,9 +296,14 @@ def test_the_functions_get_their_settings_and_no_secret(both: Plan) -> None:
         "SLACK_BOT_TOKEN_ARN": SLACK["bot_token_secret_arn"],
         "SLACK_SIGNING_SECRET_ARN": SLACK["signing_secret_secret_arn"],
     }
-    maintenance = variables["orders-maintenance"]
-    assert (maintenance["Bucket"], maintenance["Prefix"]) == ("orders-gates-20260101", "maintenance")
-    assert maintenance["ResumeRatePerSecond"] == "200"
+    assert variables["orders-maintenance"] == {
+        "Bucket": "orders-gates-20260101",
+        "ENVIRONMENT": "orders",
+        "EVENT_BUS_NAME": "default",
+        "Prefix": "maintenance",
+        "ResumeRatePerSecond": "200",
+        "StateMachineNames": '["*"]',
+    }
 
 
 def test_every_log_group_is_there_before_its_function_and_ends_some_day(both: Plan) -> None:
@@ -549,7 +560,11 @@ def test_a_stack_in_its_own_network_with_its_own_keys(planner: Planner, both: Pl
                 "vpc": {"security_group_ids": ["sg-1"], "subnet_ids": ["subnet-1"]},
             },
             "logs": {"kms_key_arn": key, "level": "DEBUG", "retention_in_days": 7},
-            "maintenance_gate": {"prefix": "gates/orders", "state_machine_names": ["Order", "Refund*"]},
+            "maintenance_gate": {
+                "event_bus_name": "shop",
+                "prefix": "gates/orders",
+                "state_machine_names": ["Order", "Refund*"],
+            },
             "slack": {
                 **SLACK,
                 "bot_token_secret_arn": arn("ssm", "parameter/slack/token"),
@@ -593,6 +608,10 @@ def test_a_stack_in_its_own_network_with_its_own_keys(planner: Planner, both: Pl
     maintenance = statements(plan.one(f"{FUNCTIONS['maintenance']}.aws_iam_role_policy.this")["policy"])
     machines = [arn("states", "stateMachine:Order"), arn("states", "stateMachine:Refund*")]
     assert maintenance["StateMachineTags"]["Resource"] == machines
+    assert maintenance["Executions"]["Resource"] == [
+        arn("states", f"execution:{form}") for form in ("Order:*", "Order/*:*", "Refund*:*", "Refund*/*:*")
+    ]
+    assert maintenance["Events"]["Resource"] == [arn("events", "event-bus/shop")]
     assert maintenance["ParkedTasks"]["Resource"] == ["arn:aws:s3:::shop/gates/orders/*"]
     pattern = json.loads(plan.one("module.maintenance_gate[0].aws_cloudwatch_event_rule.tag")["event_pattern"])
     assert pattern["resources"] == [{"wildcard": machine} for machine in machines]
@@ -651,6 +670,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             },
             "logs": {"level": "TRACE", "retention_in_days": 0},
             "maintenance_gate": {
+                "event_bus_name": "shop events",
                 "prefix": "/gates/",
                 "resume_rate_per_second": 501,
                 "state_machine_names": [STATE_MACHINES[0]],
@@ -668,6 +688,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             "lambda.vpc has no subnet or no security group: give at least one of each",
             'logs.level is "TRACE": use DEBUG, INFO, WARN or ERROR',
             "logs.retention_in_days is 0: CloudWatch Logs knows 1, 3, 5,",
+            'maintenance_gate.event_bus_name is "shop events": give the name (not ARN) of an event bus',
             'maintenance_gate.prefix is "/gates/": use letters, digits',
             "maintenance_gate.resume_rate_per_second is 501: give a whole number from 1 to 500",
             f'maintenance_gate.state_machine_names is ["{STATE_MACHINES[0]}"]: give at least one name (not ARN)',
