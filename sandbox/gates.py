@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -77,6 +78,24 @@ class Gates:
         """Return the Slack message of a durable execution, as soon as it is there."""
         return self._slack.wait_for_message(lambda m: _is_about(m, execution_arn), timeout)
 
+    def questions(self, execution_arns: Sequence[str], timeout: float = _WAIT) -> list[Message]:
+        """Return the Slack messages of durable executions, in their order, as soon as all are there.
+
+        Raises:
+            SandboxError: If one does not come in time.
+        """
+        marks = [_mark(arn) for arn in execution_arns]
+        found: dict[str, Message] = {}
+        deadline, seen = time.monotonic() + timeout, 0
+        while not found.keys() >= set(marks):
+            left = deadline - time.monotonic()
+            if left < 0:
+                raise SandboxError(f"only {len(found)} of {len(marks)} questions within {timeout:.0f} s")
+            changes = self._slack.changes(seen, left)
+            seen = changes.version
+            found |= {mark: message for message in changes.messages if (mark := _mark_of(message)) in marks}
+        return [found[mark] for mark in marks]
+
     def question_titled(self, title: str, timeout: float = _WAIT) -> Message:
         """Return the Slack message with a title, as soon as it is there."""
         return self._slack.wait_for_message(lambda m: bool(m.blocks) and m.blocks[0]["text"]["text"] == title, timeout)
@@ -88,11 +107,11 @@ class Gates:
             SandboxError: If there is none.
         """
         name = self._approval.removesuffix(":live")
-        listed = self._lambda.list_durable_executions_by_function(FunctionName=name)["DurableExecutions"]
-        for execution in listed:
+        pages = self._lambda.get_paginator("list_durable_executions_by_function").paginate(FunctionName=name)
+        for execution in (execution for page in pages for execution in page["DurableExecutions"]):
             if _is_about(message, execution["DurableExecutionArn"]):
                 return execution["DurableExecutionArn"]
-        raise SandboxError(f"none of {len(listed)} durable executions posted the message {message.ts}")
+        raise SandboxError(f"no durable execution posted the message {message.ts}")
 
     def locked(self, message: Message, timeout: float = _WAIT) -> Message:
         """Return a message as soon as its buttons are gone."""
@@ -203,5 +222,14 @@ class Gates:
 
 
 def _is_about(message: Message, execution_arn: str) -> bool:
+    return _mark_of(message) == _mark(execution_arn)
+
+
+def _mark(execution_arn: str) -> str:
+    return hashlib.sha256(execution_arn.encode()).hexdigest()
+
+
+def _mark_of(message: Message) -> str | None:
     metadata = message.content.metadata or {"event_payload": {}}
-    return bool(metadata["event_payload"].get("execution") == hashlib.sha256(execution_arn.encode()).hexdigest())
+    mark: str | None = metadata["event_payload"].get("execution")
+    return mark

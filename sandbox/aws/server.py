@@ -74,7 +74,7 @@ class LocalAws:
             "127.0.0.1", port, self._serve, threaded=True, request_handler=_RequestHandler
         )
         self.address = f"http://127.0.0.1:{self._server.server_port}"
-        faults = Faults()
+        self._faults = faults = Faults()
         clients = Clients(self.address)
         interpreters = Interpreters(directory / "runtimes", environment)
         self._bus = events.EventBus()
@@ -113,6 +113,7 @@ class LocalAws:
         self._runtime.discard(name)
 
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self._faults.slow_down(Request(environ))
         try:
             response = self._own_answer(environ)
         except AwsError as error:

@@ -30,8 +30,9 @@ def callback_ids(sandbox: Sandbox) -> Iterator[str]:
 
 def task_tokens(sandbox: Sandbox) -> Iterator[str]:
     functions = sandbox.client("lambda")
-    listed = functions.list_durable_executions_by_function(FunctionName=f"{NAME}-approval")
-    for one in listed["DurableExecutions"]:
+    listed = functions.get_paginator("list_durable_executions_by_function")
+    pages = listed.paginate(FunctionName=f"{NAME}-approval")
+    for one in (one for page in pages for one in page["DurableExecutions"]):
         execution = functions.get_durable_execution(DurableExecutionArn=one["DurableExecutionArn"])
         token = json.loads(execution["InputPayload"]).get("task_token")
         if token:
