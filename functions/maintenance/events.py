@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from maintenance.check_in import InvalidCheckInError
@@ -16,9 +16,9 @@ LONGEST_NOTE = 1000
 """Characters of `reason` and `by`: enough to read in a status, and it keeps a flag small."""
 
 _ACTIONS = {
-    "begin": {"stateMachineArn", "scope", "reason", "until", "by"},
+    "begin": {"stateMachineArn", "scope", "reason", "until", "by", "scheduledAt", "durationSeconds"},
     "drain": {"stateMachineArn"},
-    "end": {"stateMachineArn", "scope", "reason", "by"},
+    "end": {"stateMachineArn", "scope", "reason", "by", "since"},
     "replay": {"stateMachineArn"},
     "status": {"stateMachineArn"},
     "sweep": set[str](),
@@ -26,6 +26,7 @@ _ACTIONS = {
 _CHECK_IN = ("taskToken", "stateMachineArn", "executionArn", "stateName", "timeoutSeconds", "output")
 _LONGEST_STATE_NAME = 80  # characters; Step Functions Developer Guide, Amazon States Language: state names
 _LONGEST_TIMEOUT = 99_999_999  # seconds; Amazon States Language, `TimeoutSeconds` in AWS's implementation
+_LONGEST_WINDOW = 366 * 24 * 3600  # seconds; a mistaken unit would keep a gate closed for years
 _LONGEST_SHOWN = 40  # characters of an unexpected text in a message: a task token is no longer usable then
 
 
@@ -50,21 +51,31 @@ class TagChange:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Begin a maintenance, of one state machine or of all (None)."""
+    """Begin a maintenance, of one state machine or of all (None).
+
+    Attributes:
+        window: Whether a schedule begins it, whose window ends at `until`: nobody else's maintenance is shortened.
+    """
 
     machine: Machine | None
     reason: str | None
     by: str | None
     until: datetime | None
+    window: bool
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """End a maintenance, of one state machine or of all (None)."""
+    """End a maintenance, of one state machine or of all (None).
+
+    Attributes:
+        since: Only if it began then.
+    """
 
     machine: Machine | None
     reason: str | None
     by: str | None
+    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +233,14 @@ def _action(event: Mapping[str, Any], home: Home, now: datetime) -> Request:
     match action:
         case "begin":
             _check_scope(event, machine)
-            return Begin(machine, _note(event, "reason"), _note(event, "by"), _until(event, now))
+            until, window = _end_of_window(event), True
+            if until is None:
+                until, window = _until(event, now), False
+            return Begin(machine, _note(event, "reason"), _note(event, "by"), until, window)
         case "end":
             _check_scope(event, machine)
-            return End(machine, _note(event, "reason"), _note(event, "by"))
+            since = _moment("since", event["since"]) if "since" in event else None
+            return End(machine, _note(event, "reason"), _note(event, "by"), since)
         case "drain" | "replay":
             if machine is None:
                 raise InvalidEventError(f"stateMachineArn: it is missing; name the state machine to {action}")
@@ -259,14 +274,36 @@ def _until(event: Mapping[str, Any], now: datetime) -> datetime | None:
     text = event.get("until")
     if text is None:
         return None
-    fix = "use ISO 8601 with a time zone, in the future, for example 2030-01-01T06:00:00Z"
-    try:
-        until = from_text(text)
-    except (TypeError, ValueError):
-        raise InvalidEventError(f"until: it is {shown(text)}; {fix}") from None
+    until = _moment("until", text)
     if until <= now:
-        raise InvalidEventError(f"until: {text} is over; {fix}")
+        raise InvalidEventError(f"until: {text} is over; use a time in the future")
     return until
+
+
+def _end_of_window(event: Mapping[str, Any]) -> datetime | None:
+    """Return when a scheduled window ends; it may be over already: schedules are retried."""
+    given = {"scheduledAt", "durationSeconds", "until"} & event.keys()
+    if given <= {"until"}:
+        return None
+    if given != {"scheduledAt", "durationSeconds"}:
+        raise InvalidEventError(
+            f"{', '.join(sorted(given))}: give scheduledAt and durationSeconds together, or until instead of both"
+        )
+    seconds = event["durationSeconds"]
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST_WINDOW:
+        raise InvalidEventError(
+            f"durationSeconds: it is {shown(seconds)}; use a whole number from 1 to {_LONGEST_WINDOW}"
+        )
+    return _moment("scheduledAt", event["scheduledAt"]) + timedelta(seconds=seconds)
+
+
+def _moment(name: str, text: Any) -> datetime:
+    try:
+        return from_text(text)
+    except (OverflowError, TypeError, ValueError):
+        raise InvalidEventError(
+            f"{name}: it is {shown(text)}; use ISO 8601 with a time zone, for example 2030-01-01T06:00:00Z"
+        ) from None
 
 
 def _tag_change(event: Mapping[str, Any], home: Home) -> TagChange:

@@ -134,10 +134,10 @@ def serve(gate: Gate, event: Any) -> dict[str, Any]:
             answer = refresh_each(gate, machines).answer("tag change")
         case events.DrainNow(machine):
             answer = refresh_each(gate, [machine]).answer("drain")
-        case events.Begin(scope, reason, by, until):
-            answer = begin(gate, scope, Notes(reason, by, until))
-        case events.End(scope, reason, by):
-            answer = end(gate, scope, Notes(reason, by))
+        case events.Begin(scope, reason, by, until, window):
+            answer = begin(gate, scope, Notes(reason, by, until), window=window)
+        case events.End(scope, reason, by, since):
+            answer = end(gate, scope, Notes(reason, by), since)
         case events.Replay(machine):
             answer = replay(gate, machine)
         case events.ShowStatus(scope):

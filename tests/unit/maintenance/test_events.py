@@ -7,6 +7,7 @@ from maintenance.events import InvalidEventError
 from tests.unit.maintenance.conftest import World
 
 ORDER = "arn:aws:states:us-east-2:123456789012:stateMachine:Order"
+WINDOW = {"action": "begin", "scope": "all", "scheduledAt": "2030-01-01T00:00:00Z", "durationSeconds": 60}
 
 
 @pytest.fixture
@@ -122,6 +123,17 @@ def test_a_malformed_check_in_whose_task_is_over_still_says_what_is_wrong(world:
         ({"action": "begin", "scope": "all", "until": "soon"}, "until: it is 'soon'; use ISO 8601"),
         ({"action": "begin", "scope": "all", "until": "2031-01-01T00:00:00"}, "use ISO 8601 with a time zone"),
         ({"action": "begin", "scope": "all", "until": "2029-01-01T00:00:00Z"}, "until: 2029-01-01T00:00:00Z is over"),
+        ({"action": "begin", "scope": "all", "scheduledAt": "x"}, "scheduledAt: give scheduledAt and durationSeconds"),
+        ({"action": "begin", "scope": "all", "durationSeconds": 60}, "durationSeconds: give scheduledAt and duration"),
+        ({**WINDOW, "until": "2031-01-01T00:00:00Z"}, "durationSeconds, scheduledAt, until: give scheduledAt and"),
+        ({**WINDOW, "scheduledAt": "<aws.scheduler.scheduled-time>"}, "scheduledAt: it is '<aws.scheduler.scheduled-"),
+        ({**WINDOW, "scheduledAt": None}, "scheduledAt: it is None; use ISO 8601 with a time zone"),
+        ({**WINDOW, "durationSeconds": "60"}, "durationSeconds: it is '60'; use a whole number from 1 to 31622400"),
+        ({**WINDOW, "durationSeconds": True}, "durationSeconds: it is True; use a whole number"),
+        ({**WINDOW, "durationSeconds": 0}, "durationSeconds: it is 0; use a whole number"),
+        ({**WINDOW, "durationSeconds": 31_622_401}, "durationSeconds: it is 31622401; use a whole number"),
+        ({"action": "end", "scope": "all", "since": None}, "since: it is None; use ISO 8601 with a time zone"),
+        ({"action": "end", "scope": "all", "since": "2030-01-01"}, "since: it is '2030-01-01'; use ISO 8601"),
         ({"action": "drain"}, "stateMachineArn: it is missing; name the state machine to drain"),
         ({"detail-type": "Scheduled Event"}, "detail-type: it is 'Scheduled Event'; send only"),
         ({"detail-type": "Tag Change on Resource"}, "detail.changed-tag-keys: it is missing or no list"),

@@ -318,3 +318,101 @@ def test_a_maintenance_that_cannot_be_ended_fails_the_sweep(world: World) -> Non
 
     with pytest.raises(IncompleteError, match="Order: states:UntagResource failed with AccessDeniedException"):
         world.act("sweep")
+
+
+# A window that a schedule begins: 2030-01-01T00:00 to 02:00.
+WINDOW: dict[str, Any] = {
+    "scheduledAt": "2030-01-01T00:00:00Z",
+    "durationSeconds": 7200,
+    "by": "maintenance window nightly",
+}
+WINDOW_END = "2030-01-01T02:00:00.000Z"
+SCOPES = pytest.mark.parametrize("where", [{"name": "Order"}, {"scope": "all"}], ids=["one", "all"])
+
+
+def ends_at(world: World, where: dict[str, Any]) -> str | None:
+    until: str | None = notes(world, "Order" if "name" in where else "~all")["until"]
+    return until
+
+
+@SCOPES
+def test_a_window_begins_a_maintenance_that_ends_with_it(world: World, where: dict[str, Any]) -> None:
+    world.check_in()
+    world.advance(30)  # a schedule comes late
+
+    assert world.act("begin", **where, **WINDOW)["machines"] == {"Order": "closed"}
+
+    assert ends_at(world, where) == WINDOW_END
+    world.advance(7169)
+    assert world.act("sweep")["machines"] == {"Order": "closed"}
+    world.advance(1)
+    assert world.act("sweep")["machines"] == {"Order": "open"}
+
+
+@SCOPES
+def test_a_window_that_is_over_does_nothing(world: World, where: dict[str, Any]) -> None:
+    world.check_in()
+    world.advance(7200)
+
+    assert world.act("begin", **where, **WINDOW) == {"action": "begin", "skipped": "the window is over"}
+
+    assert (world.state(), world.tags(), world.flag("~all")) == ("open", {}, None)
+
+
+@SCOPES
+@pytest.mark.parametrize("until", [None, UNTIL, WINDOW_END])
+def test_a_window_does_not_shorten_a_maintenance_that_is_on(
+    world: World, where: dict[str, Any], until: str | None
+) -> None:
+    world.act("begin", **where, reason="database upgrade", by="alice", until=until)
+    world.check_in()
+    before = notes(world, "Order" if "name" in where else "~all")
+
+    assert world.act("begin", **where, **WINDOW)["machines"] == {"Order": "closed"}
+
+    assert notes(world, "Order" if "name" in where else "~all") == before
+
+
+@SCOPES
+def test_a_window_prolongs_a_maintenance_that_would_end_earlier(world: World, where: dict[str, Any]) -> None:
+    world.act("begin", **where, until="2030-01-01T01:00:00Z")
+
+    world.act("begin", **where, **WINDOW)
+
+    assert ends_at(world, where) == WINDOW_END
+
+
+def test_a_window_takes_the_place_of_a_maintenance_that_ends_at_that_moment(world: World) -> None:
+    world.act("begin", "Order")
+    reads = iter(range(9))
+    world.before("list_tags", lambda: world.untag() if next(reads) == 1 else None, times=9)
+
+    assert world.act("begin", "Order", **WINDOW)["machines"] == {"Order": "closed"}
+
+    assert world.tags() == {"Maintenance": "true", "MaintenanceUntil": WINDOW_END}
+
+
+@SCOPES
+def test_only_the_maintenance_that_began_then_is_ended(world: World, where: dict[str, Any]) -> None:
+    world.check_in()
+    world.act("begin", **where)
+    since = "2030-01-01T01:00:00+01:00"
+    world.advance(60)
+
+    answer = world.act("end", **where, since="2030-01-01T00:00:00.001Z")
+    assert answer["action"] == "end"
+    assert answer["skipped"].endswith("that began at 2030-01-01T00:00:00.001Z is on")
+    assert world.state() == "closed"
+
+    assert world.act("end", **where, since=since)["machines"] == {"Order": "open"}
+    assert "skipped" in world.act("end", **where, since=since)
+
+
+def test_an_end_meant_for_an_earlier_maintenance_of_all_gives_way_to_a_begin_at_that_moment(world: World) -> None:
+    world.act("begin", scope="all")
+    later = {"closed_at": "2030-01-01T09:00:00.000Z"}
+    world.before("replace_object", lambda: world.put_flag("closed", "~all", **later), key="~all")
+
+    assert "skipped" in world.act("end", scope="all", since="2030-01-01T00:00:00Z")
+
+    assert world.state("~all") == "closed"
