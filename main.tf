@@ -97,4 +97,5 @@ module "maintenance_gate" {
   state_machine_names    = var.maintenance_gate.state_machine_names
   tags                   = var.tags
   timeout                = var.maintenance_gate.timeout
+  windows                = var.maintenance_gate.windows
 }

@@ -183,6 +183,7 @@ variable "maintenance_gate" {
     - `resume_rate_per_second`: parked tasks that one drain resumes per second at most, 1 to 500; the account's quota for task answers refills with 300 per second in most regions. A high rate needs CPU, which comes with `memory_size`.
     - `state_machine_names`: names of the state machines of this account and region that the gate may look at and tag; `*` stands for any characters.
     - `timeout`: seconds, 300 to 900, that one invocation may take.
+    - `windows`: maintenance windows by name, each with a `schedule` (`at(2030-01-31T22:00:00)`, `cron(0 22 ? * SUN *)` or `rate(7 days)`, which begins at once), its `timezone` (UTC), `duration_minutes` (1 to 10080), `state_machine_names` (without `*`; all if left out) and a `reason`.
   EOT
   type = object({
     event_bus_name         = optional(string, "default")
@@ -192,6 +193,13 @@ variable "maintenance_gate" {
     resume_rate_per_second = optional(number, 200)
     state_machine_names    = optional(list(string), ["*"])
     timeout                = optional(number, 300)
+    windows = optional(map(object({
+      duration_minutes    = number
+      reason              = optional(string)
+      schedule            = string
+      state_machine_names = optional(list(string))
+      timezone            = optional(string, "UTC")
+    })), {})
   })
   default = null
 

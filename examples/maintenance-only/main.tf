@@ -9,6 +9,16 @@ module "workflow_gates" {
 
   maintenance_gate = {
     state_machine_names = var.state_machine_names
+
+    # Whoever checks in on the first Saturday of a month, 22:00 to 23:30 in Berlin, waits for the rest of it.
+    windows = {
+      monthly = {
+        duration_minutes = 90
+        reason           = "Monthly maintenance of the warehouse"
+        schedule         = "cron(0 22 ? * SAT#1 *)"
+        timezone         = "Europe/Berlin"
+      }
+    }
   }
 }
 

@@ -7,6 +7,18 @@ locals {
   states_arn         = "arn:${local.arn[1]}:states:${local.arn[3]}:${local.arn[4]}"
   state_machine_arns = [for name in var.state_machine_names : "${local.states_arn}:stateMachine:${name}"]
 
+  # One schedule for each window and state machine; a window of all state machines is one begin.
+  window_schedules = merge([
+    for name, window in var.windows : {
+      for machine in coalesce(window.state_machine_names, ["*"]) :
+      (machine == "*" ? name : "${name}/${machine}") => merge(window, {
+        name  = machine == "*" ? name : "${name}-${substr(sha256(machine), 0, 12)}" # machines' names can be longer than schedules'
+        scope = machine == "*" ? { scope = "all" } : { stateMachineArn = "${local.states_arn}:stateMachine:${machine}" }
+        title = name
+      })
+    }
+  ]...)
+
   # What the task state has in both query languages.
   task_state = {
     Type           = "Task"
@@ -171,4 +183,94 @@ resource "aws_cloudwatch_event_target" "sweep" {
     maximum_event_age_in_seconds = 60
     maximum_retry_attempts       = 0
   }
+}
+
+# A group of their own is what the role trusts: AWS takes no single schedule there ("Confused deputy prevention" in the
+# EventBridge Scheduler guide).
+resource "aws_scheduler_schedule_group" "windows" {
+  count = length(var.windows) > 0 ? 1 : 0
+
+  name = "${var.name}-maintenance-windows"
+  tags = var.tags
+}
+
+resource "aws_scheduler_schedule" "window" {
+  for_each = local.window_schedules
+
+  description                  = "Begins the maintenance window ${each.value.title}, which ends by itself after ${each.value.duration_minutes} minutes"
+  group_name                   = aws_scheduler_schedule_group.windows[0].name
+  name                         = each.value.name
+  schedule_expression          = each.value.schedule
+  schedule_expression_timezone = each.value.timezone
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = module.function.alias_arn
+    role_arn = aws_iam_role.windows[0].arn
+
+    # jsonencode() escapes the brackets, and AWS replaces only what stands in the text as it is.
+    input = replace(replace(jsonencode(merge(
+      each.value.scope,
+      {
+        action          = "begin"
+        by              = "maintenance window ${each.value.title}"
+        durationSeconds = each.value.duration_minutes * 60
+        scheduledAt     = "<aws.scheduler.scheduled-time>"
+      },
+      each.value.reason == null ? {} : { reason = each.value.reason },
+    )), "\\u003c", "<"), "\\u003e", ">")
+
+    # A begin that comes late still begins what is left of the window; after its end it does nothing.
+    retry_policy {
+      maximum_event_age_in_seconds = min(each.value.duration_minutes * 60, 86400)
+      maximum_retry_attempts       = 185
+    }
+  }
+
+  # The first begin may be due right away.
+  depends_on = [aws_iam_role_policy.windows]
+}
+
+resource "aws_iam_role" "windows" {
+  count = length(var.windows) > 0 ? 1 : 0
+
+  name                 = "${var.name}-maintenance-windows"
+  path                 = var.lambda.role_path
+  permissions_boundary = var.lambda.permissions_boundary_arn
+  tags                 = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount" = local.arn[4]
+          "aws:SourceArn"     = aws_scheduler_schedule_group.windows[0].arn
+        }
+      }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "windows" {
+  count = length(var.windows) > 0 ? 1 : 0
+
+  name = "begin"
+  role = aws_iam_role.windows[0].name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "Begin"
+      Effect   = "Allow"
+      Action   = "lambda:InvokeFunction"
+      Resource = module.function.alias_arn
+    }]
+  })
 }

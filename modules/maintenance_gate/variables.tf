@@ -157,3 +157,75 @@ variable "timeout" {
     error_message = "timeout is ${var.timeout}: give 300 to 900 seconds; a drain needs at least five minutes."
   }
 }
+
+variable "windows" {
+  description = <<-EOT
+    Maintenance windows by name. EventBridge Scheduler begins them; each ends by itself, unless something else keeps the maintenance on.
+    - `duration_minutes`: from the scheduled time, however late the begin comes; 1 to 10080 (a week).
+    - `reason`: shown in the status, in events and in notices.
+    - `schedule`: `at(2030-01-31T22:00:00)`, `cron(0 22 ? * SUN *)` or `rate(7 days)`; a rate begins at once.
+    - `state_machine_names`: names, without `*`; all state machines if left out.
+    - `timezone`: of `at` and `cron`, such as `Europe/Berlin`. A cron time that the clocks skip in spring is skipped.
+  EOT
+  type = map(object({
+    duration_minutes    = number
+    reason              = optional(string)
+    schedule            = string
+    state_machine_names = optional(list(string))
+    timezone            = optional(string, "UTC")
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.windows) : can(regex("^[A-Za-z0-9_-]{1,40}$", name))])
+    error_message = "windows has the names ${jsonencode(keys(var.windows))}: use 1 to 40 letters, digits, hyphens and underscores for each."
+  }
+
+  validation {
+    condition = alltrue([for window in values(var.windows) : anytrue([
+      can(regex("^at\\(\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\)$", window.schedule)),
+      can(regex("^rate\\([1-9]\\d* (minute|hour|day)s?\\)$", window.schedule)),
+      can(regex("^cron\\([^\\s?]+ [^\\s?]+ (\\? [^\\s?]+ [^\\s?]+|[^\\s?]+ [^\\s?]+ \\?) [^\\s?]+\\)$", window.schedule)),
+    ])])
+    error_message = "windows has the schedules ${jsonencode({ for name, window in var.windows : name => window.schedule })}: give each as at(2030-01-31T22:00:00), rate(7 days), or cron(0 22 ? * SUN *) with the fields minutes, hours, day of month, month, day of week and year, one of the two days being \"?\"."
+  }
+
+  validation {
+    condition     = alltrue([for window in values(var.windows) : can(regex("^[A-Za-z0-9_+/-]{1,50}$", window.timezone))])
+    error_message = "windows has the time zones ${jsonencode({ for name, window in var.windows : name => window.timezone })}: give names of the IANA time zone database, such as \"Europe/Berlin\"."
+  }
+
+  validation {
+    condition     = alltrue([for window in values(var.windows) : window.duration_minutes >= 1 && window.duration_minutes <= 10080 && floor(window.duration_minutes) == window.duration_minutes])
+    error_message = "windows has the durations ${jsonencode({ for name, window in var.windows : name => window.duration_minutes })}: give whole minutes, 1 to 10080 (a week)."
+  }
+
+  validation {
+    condition = alltrue([for window in values(var.windows) : try(
+      window.duration_minutes < tonumber(regex("\\d+", window.schedule)) * { minute = 1, hour = 60, day = 1440 }[one(regex("^rate\\(\\d+ (minute|hour|day)s?\\)$", window.schedule))],
+      true
+    )])
+    error_message = "windows: a window lasts as long as its rate(...) or longer, so it would never end. Shorten duration_minutes or lengthen the rate."
+  }
+
+  # The patterns of state_machine_names as regular expressions: of what a name may hold, only . + ( ) mean something there.
+  validation {
+    condition = alltrue([for window in values(var.windows) : alltrue([for name in coalesce(window.state_machine_names, []) :
+      !strcontains(name, "*") && anytrue([for pattern in var.state_machine_names :
+        can(regex("^${replace(replace(pattern, "/[.+()]/", "\\$0"), "*", ".*")}$", name))
+      ])
+    ])])
+    error_message = "windows has the state machines ${jsonencode({ for name, window in var.windows : name => window.state_machine_names })}: give names (no ARNs, no \"*\") that state_machine_names lets the gate hold, or leave them out for all."
+  }
+
+  validation {
+    condition     = alltrue([for window in values(var.windows) : try(length(window.state_machine_names) > 0, true)])
+    error_message = "windows: a window has no state machine: name at least one, or leave state_machine_names out for all."
+  }
+
+  validation {
+    condition     = alltrue([for window in values(var.windows) : length(coalesce(window.reason, "-")) <= 1000])
+    error_message = "windows: a reason is longer than 1000 characters."
+  }
+}

@@ -78,6 +78,8 @@ def exists(type_name: str, values: dict[str, Any]) -> dict[str, Any] | None:
             given = {"arn": alias, "function_version": "1", "id": alias, "invoke_arn": invoke}
         case "aws_cloudwatch_event_rule":
             given = {"arn": arn("events", f"rule/{name}"), "id": name}
+        case "aws_scheduler_schedule_group":
+            given = {"arn": arn("scheduler", f"schedule-group/{name}"), "id": name}
         case "aws_apigatewayv2_api":
             endpoint = f"https://a1b2c3d4e5.execute-api.{REGION}.amazonaws.com"
             given = {"api_endpoint": endpoint, "execution_arn": arn("execute-api", "a1b2c3d4e5"), "id": "a1b2c3d4e5"}

@@ -65,6 +65,7 @@ def test_the_approval_only_example_has_no_maintenance_gate_and_no_secret_value(p
 def test_the_maintenance_only_example_needs_no_slack(planner: Planner) -> None:
     plan = planner.plan("examples/maintenance-only", VARIABLES["maintenance-only"])
     assert plan.counts["aws_lambda_function"] == plan.counts["aws_sfn_state_machine"] == 1
+    assert plan.counts["aws_scheduler_schedule"] == 1
     assert "aws_apigatewayv2_api" not in plan.counts
     assert "module.workflow_gates.maintenance_task_state" in plan.references("aws_sfn_state_machine.order")
 

@@ -130,6 +130,74 @@ def test_the_maintenance_gate_stands_alone(planner: Planner) -> None:
     }
 
 
+MANY_GATES = """
+module "gate" {
+  source              = "../../modules/maintenance_gate"
+  for_each            = var.windows
+  bucket              = { arn = "arn:aws:s3:::shop", name = "shop" }
+  name                = "orders"
+  state_machine_names = ["Order", "Refund.v*"]
+  windows             = { (each.key) = each.value }
+}
+
+variable "windows" {
+  type = any
+}
+"""
+WEEKLY = {"duration_minutes": 60, "schedule": "rate(7 days)"}
+GOOD_WINDOWS: dict[str, dict[str, Any]] = {
+    "at": {**WEEKLY, "schedule": "at(2030-01-31T22:00:00)", "timezone": "America/Argentina/Buenos_Aires"},
+    "day-of-month": {**WEEKLY, "schedule": "cron(0/15 22-23 1,15 JAN-MAR ? 2030)", "timezone": "Etc/GMT+3"},
+    "day-of-week": {**WEEKLY, "schedule": "cron(0 22 ? * 6#3 *)", "timezone": "UTC"},
+    "last-day": {**WEEKLY, "schedule": "cron(0 22 L * ? *)"},
+    "longest": {**WEEKLY, "duration_minutes": 10079, "reason": "r" * 1000},
+    "machines": {**WEEKLY, "state_machine_names": ["Order", "Refund.v2", "Refund.v"]},
+    "rate": {**WEEKLY, "duration_minutes": 1, "schedule": "rate(2 minutes)"},
+}
+WRONG_WINDOWS: dict[str, tuple[dict[str, Any], str]] = {
+    "a b": ({}, 'windows has the names ["a b"]: use 1 to 40 letters'),
+    "at-zone": (
+        {"schedule": "at(2030-01-31T22:00:00Z)"},
+        'schedules {"at-zone":"at(2030-01-31T22:00:00Z)"}: give each',
+    ),
+    "both-days": ({"schedule": "cron(0 22 * * * *)"}, 'schedules {"both-days":"cron(0 22 * * * *)"}: give each'),
+    "five-fields": ({"schedule": "cron(0 22 ? * SUN)"}, 'schedules {"five-fields":"cron(0 22 ? * SUN)"}: give each'),
+    "no-days": ({"schedule": "cron(0 22 ? * ? *)"}, 'schedules {"no-days":"cron(0 22 ? * ? *)"}: give each'),
+    "no-rate": ({"schedule": "rate(0 days)"}, 'schedules {"no-rate":"rate(0 days)"}: give each'),
+    "zone": ({"timezone": ""}, 'time zones {"zone":""}: give names of the IANA time zone database'),
+    "short": ({"duration_minutes": 0}, 'durations {"short":0}: give whole minutes, 1 to 10080'),
+    "long": ({"duration_minutes": 10081}, 'durations {"long":10081}: give whole minutes'),
+    "half": ({"duration_minutes": 1.5}, 'durations {"half":1.5}: give whole minutes'),
+    "endless": (
+        {"duration_minutes": 10080},
+        "a window lasts as long as its rate(...) or longer, so it would never end",
+    ),
+    "arn": (
+        {"state_machine_names": [arn("states", "stateMachine:Order")]},
+        'stateMachine:Order"]}: give names (no ARNs, no "*") that state_machine_names lets the gate hold',
+    ),
+    "pattern": ({"state_machine_names": ["Refund.v*"]}, 'state machines {"pattern":["Refund.v*"]}: give names'),
+    "dot": ({"state_machine_names": ["RefundXv2"]}, 'state machines {"dot":["RefundXv2"]}: give names'),
+    "nothing": ({"state_machine_names": []}, "a window has no state machine: name at least one"),
+    "novel": ({"reason": "r" * 1001}, "a reason is longer than 1000 characters"),
+}
+
+
+def test_every_form_of_a_schedule_is_taken(planner: Planner) -> None:
+    planner.add("stacks/windows", MANY_GATES)
+    plan = planner.plan("stacks/windows", {"windows": GOOD_WINDOWS})
+    assert {schedule["schedule_expression"] for schedule in plan.of("aws_scheduler_schedule").values()} == {
+        window["schedule"] for window in GOOD_WINDOWS.values()
+    }
+
+
+def test_a_window_that_cannot_be_is_refused_with_the_value_and_the_fix(planner: Planner) -> None:
+    planner.add("stacks/windows", MANY_GATES)
+    windows = {name: WEEKLY | changed for name, (changed, _) in WRONG_WINDOWS.items()}
+    text = planner.refused("stacks/windows", {"windows": windows})
+    assert [message for _, message in WRONG_WINDOWS.values() if message not in text] == [], text
+
+
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "checkpoint_policy": (
         {"function_arn": f"{APPROVAL}:live"},

@@ -618,6 +618,109 @@ def test_a_stack_in_its_own_network_with_its_own_keys(planner: Planner, both: Pl
     assert {v["retention_in_days"] for v in plan.of("aws_cloudwatch_log_group").values()} == {7}
 
 
+WINDOWS: dict[str, dict[str, Any]] = {
+    "nightly": {
+        "duration_minutes": 90,
+        "reason": "<stock count> & more",
+        "schedule": "cron(0 22 ? * SUN *)",
+        "state_machine_names": ["Order", "Refund.v2"],
+        "timezone": "Europe/Berlin",
+    },
+    "move": {"duration_minutes": 2880, "schedule": "at(2030-01-31T22:00:00)"},
+}
+
+
+def test_windows_are_schedules_that_begin_a_maintenance_for_a_while(planner: Planner) -> None:
+    gate = {"state_machine_names": ["Order", "Refund.v*"], "windows": WINDOWS}
+    stack = {
+        "name": "orders",
+        "maintenance_gate": gate,
+        "lambda": {"permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary", "role_path": "/gates/"},
+    }
+    plan = planner.settled(".", stack)
+    group = plan.one("module.maintenance_gate[0].aws_scheduler_schedule_group.windows[0]")
+    assert group["name"] == "orders-maintenance-windows"
+    schedules = {
+        address.removeprefix("module.maintenance_gate[0].aws_scheduler_schedule.window"): schedule
+        for address, schedule in plan.of("aws_scheduler_schedule").items()
+    }
+    assert {
+        address: (
+            schedule["schedule_expression"],
+            schedule["schedule_expression_timezone"],
+            json.loads(schedule["target"][0]["input"]),
+        )
+        for address, schedule in schedules.items()
+    } == {
+        '["move"]': (
+            "at(2030-01-31T22:00:00)",
+            "UTC",
+            {
+                "action": "begin",
+                "by": "maintenance window move",
+                "durationSeconds": 172800,
+                "scheduledAt": "<aws.scheduler.scheduled-time>",
+                "scope": "all",
+            },
+        ),
+        **{
+            f'["nightly/{name}"]': (
+                "cron(0 22 ? * SUN *)",
+                "Europe/Berlin",
+                {
+                    "action": "begin",
+                    "by": "maintenance window nightly",
+                    "durationSeconds": 5400,
+                    "reason": "<stock count> & more",
+                    "scheduledAt": "<aws.scheduler.scheduled-time>",
+                    "stateMachineArn": arn("states", f"stateMachine:{name}"),
+                },
+            )
+            for name in ("Order", "Refund.v2")
+        },
+    }
+    assert len({schedule["name"] for schedule in schedules.values()}) == len(schedules)
+    for schedule in schedules.values():
+        (target,) = schedule["target"]
+        assert schedule["group_name"] == group["name"]
+        assert schedule["flexible_time_window"] == [{"maximum_window_in_minutes": None, "mode": "OFF"}]
+        assert target["arn"] == arn("lambda", "function:orders-maintenance:live")
+        assert target["role_arn"] == f"arn:aws:iam::{ACCOUNT}:role/gates/orders-maintenance-windows"
+        # Scheduler replaces its keywords in the text as it is: an escaped bracket would reach the function.
+        assert '"scheduledAt":"<aws.scheduler.scheduled-time>"' in target["input"]
+    ages = {
+        a: schedule["target"][0]["retry_policy"][0]["maximum_event_age_in_seconds"] for a, schedule in schedules.items()
+    }
+    assert ages == {'["move"]': 86400, '["nightly/Order"]': 5400, '["nightly/Refund.v2"]': 5400}
+
+
+def test_the_schedules_may_invoke_the_maintenance_functions_alias_and_nothing_else(planner: Planner) -> None:
+    plan = planner.settled(".", {"name": "orders", "maintenance_gate": {"windows": WINDOWS}})
+    role = plan.one("module.maintenance_gate[0].aws_iam_role.windows[0]")
+    (trust,) = json.loads(role["assume_role_policy"])["Statement"]
+    assert trust == {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": "scheduler.amazonaws.com"},
+        "Condition": {
+            "StringEquals": {
+                "aws:SourceAccount": ACCOUNT,
+                "aws:SourceArn": arn("scheduler", "schedule-group/orders-maintenance-windows"),
+            }
+        },
+    }
+    policy = plan.one("module.maintenance_gate[0].aws_iam_role_policy.windows[0]")
+    assert policy["role"] == "orders-maintenance-windows"
+    assert statements(policy["policy"]) == {
+        "Begin": {
+            "Effect": "Allow",
+            "Action": "lambda:InvokeFunction",
+            "Resource": arn("lambda", "function:orders-maintenance:live"),
+        }
+    }
+    assert "aws_iam_role_policy.windows" in plan.references("aws_scheduler_schedule.window", "maintenance_gate")
+
+
 TWO = """
 module "orders" {
   source           = "../.."
