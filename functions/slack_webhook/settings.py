@@ -1,5 +1,7 @@
 """Settings of the function."""
 
+import json
+import os
 import re
 from dataclasses import dataclass
 from typing import Self
@@ -8,7 +10,81 @@ from shared import environment
 from shared.errors import ConfigurationError
 from shared.slack import DEFAULT_API_URL
 
-_FUNCTION_ARN = re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+")
+_FUNCTION = r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:[\w-]+"
+_FUNCTION_ARN = re.compile(_FUNCTION)
+_ALIAS_ARN = re.compile(rf"{_FUNCTION}:[\w-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalSettings:
+    """What clicks on requests need.
+
+    Attributes:
+        function_arn: ARN of the approval function, without version or alias.
+        bucket: Name of the bucket that holds the claims.
+        event_bus: Name of the event bus that `Approval Decided` goes to.
+    """
+
+    function_arn: str
+    bucket: str
+    event_bus: str
+
+    @classmethod
+    def from_environment(cls) -> Self | None:
+        """Read the settings; None where there is no approval gate.
+
+        Raises:
+            ConfigurationError: If one is missing or wrong.
+        """
+        function_arn = environment.optional("APPROVAL_FUNCTION_ARN")
+        if not function_arn:
+            return None
+        if not _FUNCTION_ARN.fullmatch(function_arn):
+            raise ConfigurationError(
+                f"environment variable APPROVAL_FUNCTION_ARN is {function_arn!r}; set it to the ARN of the approval "
+                "function without version or alias (arn:aws:lambda:REGION:ACCOUNT:function:NAME)"
+            )
+        return cls(
+            function_arn=function_arn,
+            bucket=environment.required("BUCKET", "the name of the bucket that holds approval-claims/"),
+            event_bus=environment.optional("EVENT_BUS_NAME", "default"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaintenanceSettings:
+    """What the notices of the maintenance gate need.
+
+    Attributes:
+        function_arn: ARN of the maintenance function's alias: what a click invokes.
+        channel: Id of the channel that is told.
+        approvers: Ids of those who may end a maintenance: users (`U...`, `W...`) and user groups (`S...`).
+    """
+
+    function_arn: str
+    channel: str
+    approvers: tuple[str, ...]
+
+    @classmethod
+    def from_environment(cls) -> Self | None:
+        """Read the settings; None where the maintenance gate gives no notices.
+
+        Raises:
+            ConfigurationError: If one is missing or wrong.
+        """
+        function_arn = environment.optional("MAINTENANCE_FUNCTION_ARN")
+        if not function_arn:
+            return None
+        if not _ALIAS_ARN.fullmatch(function_arn):
+            raise ConfigurationError(
+                f"environment variable MAINTENANCE_FUNCTION_ARN is {function_arn!r}; set it to the ARN of the "
+                "maintenance function's alias (arn:aws:lambda:REGION:ACCOUNT:function:NAME:ALIAS)"
+            )
+        return cls(
+            function_arn=function_arn,
+            channel=environment.required("MAINTENANCE_CHANNEL", "the id of the Slack channel that is told"),
+            approvers=_approvers(environment.required("MAINTENANCE_APPROVERS", "who may end a maintenance")),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,19 +95,17 @@ class Settings:
         signing_secret_arn: Where the signing secret of the Slack app is kept.
         bot_token_arn: Where the bot token is kept.
         api_url: Base URL of Slack's Web API.
-        bucket: Name of the bucket that holds the claims.
-        approval_function_arn: ARN of the approval function, without version or alias.
         environment: Label of the deployment, shown in messages.
-        event_bus: Name of the event bus that `Approval Decided` goes to.
+        approval: The approval gate, if there is one.
+        maintenance: The maintenance gate, if it gives notices.
     """
 
     signing_secret_arn: str
     bot_token_arn: str
     api_url: str
-    bucket: str
-    approval_function_arn: str
     environment: str
-    event_bus: str
+    approval: ApprovalSettings | None
+    maintenance: MaintenanceSettings | None
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -40,18 +114,31 @@ class Settings:
         Raises:
             ConfigurationError: If one is missing or wrong.
         """
-        function_arn = environment.required("APPROVAL_FUNCTION_ARN", "the ARN of the approval function")
-        if not _FUNCTION_ARN.fullmatch(function_arn):
+        if not {"APPROVAL_FUNCTION_ARN", "MAINTENANCE_FUNCTION_ARN"} & {name for name, v in os.environ.items() if v}:
             raise ConfigurationError(
-                f"environment variable APPROVAL_FUNCTION_ARN is {function_arn!r}; set it to the ARN of the approval "
-                "function without version or alias (arn:aws:lambda:REGION:ACCOUNT:function:NAME)"
+                "neither environment variable APPROVAL_FUNCTION_ARN nor MAINTENANCE_FUNCTION_ARN is set; set the one "
+                "of each gate that asks or gives notices in Slack"
             )
         return cls(
             signing_secret_arn=environment.required("SLACK_SIGNING_SECRET_ARN", "the ARN of the app's signing secret"),
             bot_token_arn=environment.required("SLACK_BOT_TOKEN_ARN", "the ARN of the app's bot token"),
             api_url=environment.optional("SLACK_API_URL", DEFAULT_API_URL),
-            bucket=environment.required("BUCKET", "the name of the bucket that holds approval-claims/"),
-            approval_function_arn=function_arn,
             environment=environment.required("ENVIRONMENT", "the label of the deployment that messages show"),
-            event_bus=environment.optional("EVENT_BUS_NAME", "default"),
+            approval=ApprovalSettings.from_environment(),
+            maintenance=MaintenanceSettings.from_environment(),
         )
+
+
+def _approvers(text: str) -> tuple[str, ...]:
+    try:
+        data = json.loads(text)
+        approvers = (*data["users"], *data["groups"])
+        understood = bool(approvers) and all(isinstance(approver, str) for approver in approvers)
+    except (ValueError, KeyError, TypeError):
+        understood = False
+    if not understood:
+        raise ConfigurationError(
+            f"environment variable MAINTENANCE_APPROVERS is {text!r}; set it to JSON with lists of Slack ids, such as "
+            '{"users": ["U0123ABCD"], "groups": ["S0123ABCD"]}, at least one id'
+        )
+    return approvers

@@ -23,7 +23,7 @@ from shared.secrets import Secret
 from shared.slack import SlackRefusedError
 from shared.workspace import Workspace
 from slack_webhook.executions import Execution, json_object
-from slack_webhook.settings import Settings
+from slack_webhook.settings import ApprovalSettings, Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -117,8 +117,9 @@ def is_status_change(event: Mapping[str, Any]) -> bool:
 class StatusChanges:
     """Handles the events; its clients are made when the first one comes, since clicks do not need them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, approval: ApprovalSettings) -> None:
         self._settings = settings
+        self._approval = approval
 
     @cached_property
     def _lambda(self) -> "LambdaClient":
@@ -153,7 +154,7 @@ class StatusChanges:
         detail = event.get("detail")
         detail = detail if isinstance(detail, Mapping) else {}
         arn, function_arn, status = (_text(detail, k) for k in ("durableExecutionArn", "functionArn", "status"))
-        own = self._settings.approval_function_arn
+        own = self._approval.function_arn
         if function_arn != own and not function_arn.startswith(f"{own}:"):
             _log.info("status change of another function ignored", extra={"execution_arn": arn})
             return
@@ -220,7 +221,7 @@ class StatusChanges:
         if not died.task_token:
             return
         # Claiming first keeps a late second delivery of the start from asking people for a task that has failed.
-        owner = claims.take(self._s3, self._settings.bucket, died.task_token, died.arn, datetime.now(UTC))
+        owner = claims.take(self._s3, self._approval.bucket, died.task_token, died.arn, datetime.now(UTC))
         if owner != died.arn:
             _log.info("task left to the execution that claimed it", extra={**died.facts, "owner": owner})
             return
@@ -273,7 +274,7 @@ class StatusChanges:
             "environment": self._settings.environment,
         }
         _log.info("Approval Decided", extra={"audit": True, "record": decision})
-        put_event(self._events, self._settings.event_bus, "Approval Decided", decision)
+        put_event(self._events, self._approval.event_bus, "Approval Decided", decision)
 
     def _lock(self, died: _Died, place: _Place) -> None:
         content = _content(died, self._settings.environment)

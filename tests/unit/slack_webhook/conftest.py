@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -21,6 +22,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from sandbox.slack.server import SlackServer
+from sandbox.slack.workspace import ALICE, APPROVALS, APPROVERS_GROUP, App, Workspace
 from shared.button import Button
 from slack_webhook import handler as entry
 
@@ -35,6 +38,7 @@ BUCKET = "orders-gates"
 TASK_TOKEN = "AAAAKgAAAAIAAAAAAAAAATaskTokenThatNobodyMaySee=="
 APPROVER, REQUESTER, STRANGER = "U0123ABCD", "U0456EFGH", "U0NOBODY1"
 TEAM, CHANNEL, TS = "T0WORKSPC", "C0123ABCD", "1795615200.000100"
+MAINTENANCE_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:orders-maintenance:live"
 TRIGGER_ID = "7377717242017.2625160776.f3e5c5297f73a70d5844279fb4e7a26f"
 RESPONSE_PATH = f"/actions/{TEAM}/7377717242018/ResponseUrlThatNobodyMaySee"
 
@@ -152,6 +156,7 @@ class FakeAws:
 
     CALLBACKS: ClassVar[str] = "/2025-12-01/durable-execution-callbacks/"
     EXECUTIONS: ClassVar[str] = "/2025-12-01/durable-executions/"
+    FUNCTIONS: ClassVar[str] = "/2015-03-31/functions/"
 
     def __init__(self) -> None:
         self.server = Server(self._respond)
@@ -169,13 +174,18 @@ class FakeAws:
         self.failures: list[dict[str, str]] = []
         self.events: list[dict[str, str]] = []
         self.bus_error: str | None = None
+        self.invocations: list[tuple[str, dict[str, Any]]] = []
         self.page_size = 1000
 
     def _respond(self, call: Call) -> Reply:
-        if call.path.startswith(self.CALLBACKS):
-            return self._complete(call)
-        if call.path.startswith(self.EXECUTIONS):
-            return self._execution(call)
+        by_path = {
+            self.CALLBACKS: self._complete,
+            self.EXECUTIONS: self._execution,
+            self.FUNCTIONS: self._invoke,
+        }
+        for path, respond in by_path.items():
+            if call.path.startswith(path):
+                return respond(call)
         if call.headers.get("x-amz-target") == "AWSStepFunctions.SendTaskFailure":
             return self._fail(call)
         if call.headers.get("x-amz-target") == "AWSEvents.PutEvents":
@@ -209,6 +219,11 @@ class FakeAws:
         if start + self.page_size < len(events):
             page["NextMarker"] = str(start + self.page_size)
         return Reply(200, page)
+
+    def _invoke(self, call: Call) -> Reply:
+        assert call.headers["x-amz-invocation-type"] == "Event"
+        self.invocations.append((call.path.removeprefix(self.FUNCTIONS).removesuffix("/invocations"), call.json))
+        return Reply(202)
 
     def _fail(self, call: Call) -> Reply:
         token = call.json["taskToken"]
@@ -382,6 +397,24 @@ def aws(_aws: FakeAws, _environment: None) -> Iterator[FakeAws]:
 
 
 @pytest.fixture
+def channel(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackServer]:  # noqa: ARG001 - comes first
+    """The sandbox's Slack, and a function that gives notices of maintenance in it."""
+    app = App(bot_token=BOT_TOKEN, signing_secret=SIGNING_SECRET)
+    with SlackServer(Workspace(app)) as server:
+        environment = {
+            "MAINTENANCE_APPROVERS": json.dumps({"users": [ALICE.id], "groups": [APPROVERS_GROUP]}),
+            "MAINTENANCE_CHANNEL": APPROVALS.id,
+            "MAINTENANCE_FUNCTION_ARN": MAINTENANCE_ARN,
+            "SLACK_API_URL": f"{server.url}/api/",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        forget()
+        yield server
+    forget()
+
+
+@pytest.fixture
 def fresh(_environment: None) -> Iterator[None]:
     """A cold function, that no later test meets either."""
     forget()
@@ -393,6 +426,7 @@ def forget() -> None:
     """Let the next event start cold."""
     entry._endpoint.cache_clear()
     entry._status_changes.cache_clear()
+    entry._notices.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -413,6 +447,36 @@ def nothing_leaks(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     for record in caplog.get_records("call"):
         line = formatter.format(record) + repr(record.__dict__)
         assert not [secret for secret in secrets if secret in line], record.name
+
+
+SINCE = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+ORDER = f"arn:aws:states:{REGION}:123456789012:stateMachine:Order"
+
+
+def maintenance_event(detail_type: str, **detail: Any) -> dict[str, Any]:
+    """Return an event of the maintenance function as EventBridge delivers it; further arguments are of its detail."""
+    began = {
+        "environment": "prod",
+        "scope": "stateMachine",
+        "state_machine_arn": ORDER,
+        "name": "Order",
+        "reason": "The database moves",
+        "by": "ada",
+        "until": None,
+        "since": SINCE,
+    }
+    over = {"ended_at": SINCE, "ended_by": "bob", "end_reason": None, "resumed": 12, "dead": 0, "quarantined": 0}
+    return {
+        "version": "0",
+        "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        "detail-type": detail_type,
+        "source": "workflow-gates.maintenance",
+        "account": "123456789012",
+        "time": f"{SINCE[:19]}Z",
+        "region": REGION,
+        "resources": [MAINTENANCE_ARN.removesuffix(":live")],
+        "detail": began | (over if detail_type == "Maintenance Ended" else {}) | detail,
+    }
 
 
 def load(name: str) -> Any:
