@@ -22,7 +22,12 @@ from tests.unit.slack_webhook.conftest import ORDER, SINCE, maintenance_event
 
 BEGAN, ENDED, TROUBLE = "Maintenance Began", "Maintenance Ended", "Maintenance Trouble"
 KEY = f"{ORDER}|{SINCE}"
-PROBLEM: dict[str, Any] = {"kind": "tasks_dead", "name": "Order", "message": "2 tasks are dead", "fix": "Look at <status>"}
+PROBLEM: dict[str, Any] = {
+    "kind": "tasks_dead",
+    "name": "Order",
+    "message": "2 tasks are dead",
+    "fix": "Look at <status>",
+}
 
 Records = Callable[[str], list[dict[str, Any]]]
 
