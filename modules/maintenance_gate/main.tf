@@ -139,6 +139,15 @@ module "function" {
   )
 }
 
+# Lambda counts how often a function has invoked itself through the SDK and stops a chain after about 16 ("Use Lambda
+# recursive loop detection to prevent infinite loops" in the Lambda guide). A long drain hands over more often: with five
+# minutes per invocation, 16 are a million tasks at 200 per second, but 50,000 at 10. The drain has a bound of its own: it
+# hands over only where it has resumed or put aside at least one parked task.
+resource "aws_lambda_function_recursion_config" "this" {
+  function_name  = module.function.function_name
+  recursive_loop = "Allow"
+}
+
 # Any way of changing the tag sends this event, as best effort: the sweep finds what it missed.
 resource "aws_cloudwatch_event_rule" "tag" {
   description = "The tag Maintenance of a state machine changed"

@@ -25,6 +25,8 @@ from sandbox.aws.lambda_runtime import FunctionVersion, LambdaRuntime, Outcome
 
 # AWS waits one minute before the first and two before the second retry of an asynchronous invocation.
 _RETRY_DELAYS_SECONDS = (0.5, 1.0)
+# What Lambda does about a function that invokes itself, in a chain of about 16; the first is the default.
+_RECURSIVE_LOOP = ("Terminate", "Allow")
 # Payload limits of Invoke (API model, "Payload"): 6 MB synchronous, 1 MB asynchronous.
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT = 1024 * 1024
@@ -134,6 +136,25 @@ class LambdaApi:
             if header != "X-Amz-Log-Result" or request.headers.get("X-Amz-Log-Type") == "Tail":
                 response.headers[header] = value
         return response
+
+    def serve_recursion(self, request: Request, name: str) -> Response:
+        """Answer Get- and PutFunctionRecursionConfig, which moto lacks. The sandbox itself stops no loop.
+
+        Args:
+            request: The request.
+            name: Function as named in the path.
+
+        Raises:
+            AwsError: As AWS refuses the call.
+        """
+        function = self._function(parse_function(name, region=_region(request)))
+        if request.method == "PUT":
+            wanted = request.get_json().get("RecursiveLoop")
+            if wanted not in _RECURSIVE_LOOP:
+                raise invalid_parameter(f"RecursiveLoop {wanted!r} is none of {', '.join(_RECURSIVE_LOOP)}")
+            function.sandbox_recursive_loop = wanted
+        kept = getattr(function, "sandbox_recursive_loop", _RECURSIVE_LOOP[0])
+        return Response(json.dumps({"RecursiveLoop": kept}), content_type="application/json")
 
     def invoke(
         self, reference: FunctionReference, payload: bytes, kind: str, execution_name: str | None = None

@@ -44,6 +44,7 @@ _DEFAULT_DIRECTORY = Path(__file__).parents[2] / ".sandbox"
 _LOG = logging.getLogger(__name__)
 _FUNCTIONS_PREFIX = "/2015-03-31/functions/"
 _INVOCATIONS = "/invocations"
+_RECURSION = re.compile(r"/2024-08-31/functions/([^/]+)/recursion-config")
 _API_PREFIX = "/_api/"
 # What callback ids and task tokens look like.
 _SECRET = re.compile(r"[A-Za-z0-9+/=]{80,}")
@@ -137,6 +138,8 @@ class LocalAws:
         if raw_path.startswith(_FUNCTIONS_PREFIX) and raw_path.endswith(_INVOCATIONS):
             name = unquote(raw_path.removeprefix(_FUNCTIONS_PREFIX).removesuffix(_INVOCATIONS))
             return self._functions.serve(Request(environ), name)
+        if match := _RECURSION.fullmatch(raw_path):
+            return self._functions.serve_recursion(Request(environ), unquote(match[1]))
         return None
 
 

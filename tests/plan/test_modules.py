@@ -117,6 +117,7 @@ def test_the_maintenance_gate_stands_alone(planner: Planner) -> None:
         **FUNCTION,
         "aws_cloudwatch_event_rule": 2,
         "aws_cloudwatch_event_target": 2,
+        "aws_lambda_function_recursion_config": 1,
         "aws_lambda_permission": 2,
     }
     environment = plan.one("aws_lambda_function.this")["environment"][0]["variables"]

@@ -55,6 +55,7 @@ APPROVAL_COUNTS = {  # besides two functions
 MAINTENANCE_COUNTS = {  # besides a function
     "aws_cloudwatch_event_rule": 2,
     "aws_cloudwatch_event_target": 2,
+    "aws_lambda_function_recursion_config": 1,
     "aws_lambda_permission": 2,
 }
 LOGS = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"]}
@@ -304,6 +305,12 @@ def test_the_functions_get_their_settings_and_no_secret(both: Plan) -> None:
         "ResumeRatePerSecond": "200",
         "StateMachineNames": '["*"]',
     }
+
+
+def test_only_the_function_that_hands_over_to_itself_may_do_so_again_and_again(both: Plan) -> None:
+    ((address, values),) = both.of("aws_lambda_function_recursion_config").items()
+    assert address.startswith("module.maintenance_gate[0].")
+    assert (values["function_name"], values["recursive_loop"]) == ("orders-maintenance", "Allow")
 
 
 def test_every_log_group_is_there_before_its_function_and_ends_some_day(both: Plan) -> None:

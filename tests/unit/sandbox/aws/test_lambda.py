@@ -199,6 +199,21 @@ def test_what_was_configured_reads_back(aws: Any) -> None:
     assert published["DeadLetterConfig"] == kept["DeadLetterConfig"]
 
 
+def test_whether_a_function_may_invoke_itself_for_ever_reads_back(aws: Any) -> None:
+    name = aws.function("")
+    client = aws.client("lambda")
+    assert client.get_function_recursion_config(FunctionName=name)["RecursiveLoop"] == "Terminate"
+    assert client.put_function_recursion_config(FunctionName=name, RecursiveLoop="Allow")["RecursiveLoop"] == "Allow"
+    arn = client.get_function_configuration(FunctionName=name)["FunctionArn"]
+    assert client.get_function_recursion_config(FunctionName=arn)["RecursiveLoop"] == "Allow"
+    with pytest.raises(ClientError) as error:
+        client.put_function_recursion_config(FunctionName=name, RecursiveLoop="Perhaps")
+    assert code_of(error) == ("InvalidParameterValueException", 400)
+    with pytest.raises(ClientError) as error:
+        client.get_function_recursion_config(FunctionName="nobody")
+    assert code_of(error) == ("ResourceNotFoundException", 404)
+
+
 def test_each_qualifier_has_its_event_invoke_configuration(aws: Any) -> None:
     name = aws.function("")
     client = aws.client("lambda")
