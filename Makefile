@@ -7,13 +7,19 @@ PYTEST := $(BIN)/python -m pytest
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit bench-drain check fmt packages lock clean
+.PHONY: help demo sandbox sandbox-stop test test-unit bench-drain check fmt packages lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed ## Deploy both gates into a local AWS and a local Slack, and watch them work
 	@$(BIN)/python -m sandbox.demo
+
+sandbox: $(VENV)/installed ## Deploy both gates on this machine and open them in the browser (KEEP=1: leave it running for the next start)
+	@$(BIN)/python -m sandbox $(if $(KEEP),--keep)
+
+sandbox-stop: $(VENV)/installed ## End the sandbox that KEEP=1 left running
+	@$(BIN)/python -m sandbox --stop
 
 test: test-unit ## Run all tests: units, packages, plans, end to end
 	$(PYTEST) --ignore tests/unit
@@ -47,6 +53,7 @@ lock: $(VENV)/installed ## Pin the dependencies of the *.in files anew, with has
 	$(UV_COMPILE) --python-version 3.11 --upgrade requirements-dev.in -o requirements-dev.txt
 
 clean: ## Remove everything that the targets made
+	@[ ! -e .sandbox/kept ] || $(MAKE) --no-print-directory sandbox-stop
 	rm -rf .venv .venv-* .sandbox build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .terraform -type d -prune -exec rm -rf {} +

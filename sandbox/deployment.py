@@ -1,5 +1,6 @@
 """The sandbox: a local AWS, a local Slack, and `examples/complete` deployed into them by Terraform."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -32,10 +34,15 @@ EXAMPLE = Path("examples") / "complete"
 SCRATCH = ROOT / ".sandbox"
 
 _AWS_LOG = "aws.log"
+_CHECKOUT = "checkout"
 _POLL = 0.1
 # New files count before they are added, as they do for Terraform in the repository itself.
 _LIST_FILES = ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 _OK = 200
+# Seconds that the first answer of a function may take on a busy machine.
+_COLD_START = 60.0
+# What Terraform knows of a deployment. The state comes last: a copy without it is one that was never deployed.
+_KEPT_BY_TERRAFORM = (".terraform", ".terraform.lock.hcl", "*.auto.tfvars.json", "terraform.tfstate*")
 _API_URL = re.compile(r"https://(?P<api>[a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com(?P<path>/.*)")
 _Value = TypeVar("_Value")
 
@@ -106,10 +113,9 @@ def running(say: Say) -> Iterator[Sandbox]:
         directory = Path(tempfile.mkdtemp(prefix="run-", dir=SCRATCH))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         try:
-            signal.signal(signal.SIGTERM, _leave)
+            signal.signal(signal.SIGTERM, leave)
             aws_url, slack = _servers(stack, directory, say)
-            terraform = Terraform(copy_of_repository(directory / "checkout") / EXAMPLE, _environment(aws_url), say)
-            yield _deployed(Sandbox(directory=directory, aws_url=aws_url, slack=slack, terraform=terraform), say)
+            yield deployed(directory, aws_url, slack, say)
         except Exception as error:
             if (directory / _AWS_LOG).exists():
                 error.add_note(f"The local AWS's last words:\n{tail(directory / _AWS_LOG)}")
@@ -153,16 +159,34 @@ def copy_of_repository(target: Path) -> Path:
     Raises:
         SandboxError: If this is no git checkout.
     """
-    listed = subprocess.run(_LIST_FILES, cwd=ROOT, capture_output=True, check=False)
+    for name in _files():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
+    return target
+
+
+def fingerprint(*folders: str) -> str:
+    """Return a hash of what folders of the working tree hold, without what git ignores.
+
+    Args:
+        folders: Names of folders or files in the repository.
+
+    Raises:
+        SandboxError: If this is no git checkout.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(_files(*folders)):
+        digest.update(f"{name}\0{hashlib.sha256((ROOT / name).read_bytes()).hexdigest()}\0".encode())
+    return digest.hexdigest()
+
+
+def _files(*folders: str) -> list[str]:
+    listed = subprocess.run([*_LIST_FILES, "--", *folders], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
         raise SandboxError(
             f"{ROOT} is no git checkout: {listed.stderr.decode().strip()}; clone the repository with git"
         )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-    return target
+    return [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
 
 
 def _servers(stack: ExitStack, directory: Path, say: Say) -> tuple[str, SlackSandbox]:
@@ -175,22 +199,76 @@ def _servers(stack: ExitStack, directory: Path, say: Say) -> tuple[str, SlackSan
     return aws_url, SlackSandbox(slack_url)
 
 
-def _deployed(sandbox: Sandbox, say: Say) -> Sandbox:
-    terraform = sandbox.terraform
+def deployed(directory: Path, aws_url: str, slack: SlackSandbox, say: Say) -> Sandbox:
+    """Deploy the example, or bring what is deployed up to date with the working tree.
+
+    Args:
+        directory: Folder of the sandbox; Terraform's state stays in it.
+        aws_url: Address of the local AWS.
+        slack: The local Slack.
+        say: Takes lines for people.
+
+    Raises:
+        SandboxError: If something is missing.
+        TerraformError: If Terraform fails.
+    """
+    terraform = Terraform(_checkout(directory) / EXAMPLE, environment_of(aws_url), say)
+    sandbox = Sandbox(directory=directory, aws_url=aws_url, slack=slack, terraform=terraform)
     say(f"Terraform deploys {EXAMPLE} (with {mirror.REAL_VERSION} of the AWS provider behind the provider bridge)")
     terraform.init(_variables(sandbox))
     plan = terraform.plan()
-    resources = sum(change["change"]["actions"] == ["create"] for change in plan["resource_changes"])
+    changed = [c for c in plan["resource_changes"] if c["change"]["actions"] not in (["no-op"], ["read"])]
     durable = durable_functions(plan)
-    say(f"{resources} resources to create; durable by Terraform's plan: {', '.join(durable)}")
-    sandbox.control("POST", "durable-functions", durable)
-    terraform.apply()
+    if changed:
+        say(f"{len(changed)} resources to create or change; durable by Terraform's plan: {', '.join(durable)}")
+        sandbox.control("POST", "durable-functions", durable)
+        terraform.apply()
     outputs = terraform.outputs()
-    sandbox.slack.configure(request_url=local_url(outputs["slack_request_url"], sandbox.aws_url))
+    request_url = local_url(outputs["slack_request_url"], aws_url)
+    slack.configure(request_url=request_url)
+    _warm(request_url)
     return replace(sandbox, outputs=outputs)
 
 
+def found(directory: Path, aws_url: str, slack: SlackSandbox, say: Say) -> Sandbox:
+    """Return a sandbox that was deployed before, as it is.
+
+    Args:
+        directory: Folder of the sandbox.
+        aws_url: Address of the local AWS.
+        slack: The local Slack.
+        say: Takes lines for people.
+
+    Raises:
+        TerraformError: If Terraform cannot tell its outputs.
+    """
+    terraform = Terraform(directory / _CHECKOUT / EXAMPLE, environment_of(aws_url), say)
+    return Sandbox(directory=directory, aws_url=aws_url, slack=slack, terraform=terraform, outputs=terraform.outputs())
+
+
+def _checkout(directory: Path) -> Path:
+    """Copy the working tree; what Terraform keeps beside the example goes over from the copy made before."""
+    old, new = directory / _CHECKOUT, directory / f"{_CHECKOUT}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    copy_of_repository(new)
+    for pattern in _KEPT_BY_TERRAFORM:
+        for found in (old / EXAMPLE).glob(pattern):
+            found.rename(new / EXAMPLE / found.name)
+    shutil.rmtree(old, ignore_errors=True)
+    return new.rename(old)
+
+
+def _warm(request_url: str) -> None:
+    """Let the webhook start, so that the first click is not the one that is too late for Slack's three seconds."""
+    with urllib3.PoolManager(retries=False) as pool:
+        status = pool.request("POST", request_url, timeout=_COLD_START).status
+    if status != HTTPStatus.UNAUTHORIZED:
+        raise SandboxError(f"{request_url} answers {status} to a request that is not signed, not 401")
+
+
 def _variables(sandbox: Sandbox) -> Json:
+    if sandbox.terraform.has_variables():
+        return sandbox.terraform.variables()
     app = sandbox.slack.app()
     secrets = sandbox.client("secretsmanager")
     token = secrets.create_secret(Name=f"{NAME}/slack-bot-token", SecretString=app["bot_token"])
@@ -230,7 +308,12 @@ def local_url(url: str, aws_url: str) -> str:
     return f"{aws_url}/_api/{match['api']}{match['path']}"
 
 
-def _environment(aws_url: str) -> dict[str, str]:
+def environment_of(aws_url: str) -> dict[str, str]:
+    """Return all environment variables of a program that is to see the local AWS instead of AWS.
+
+    Args:
+        aws_url: Address of the local AWS.
+    """
     return environment(
         {
             **mirror.environment(),
@@ -261,7 +344,8 @@ def _control(aws_url: str, method: str, path: str, body: Json | None) -> Any:
     return json.loads(answer.data)
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
+def leave(number: int, _frame: FrameType | None) -> None:
+    """Handle a signal like Ctrl-C: end this process in order, with the shell's exit code for it."""
     raise SystemExit(128 + number)
 
 

@@ -52,6 +52,10 @@ class Terraform:
         (self.directory / _VARIABLES_FILE).write_text(json.dumps(variables, indent=2))
         self._run("init", "-input=false", "-no-color")
 
+    def has_variables(self) -> bool:
+        """Return whether the variables were set before."""
+        return (self.directory / _VARIABLES_FILE).exists()
+
     def variables(self) -> Json:
         """Return the variables that were set."""
         found: Json = json.loads((self.directory / _VARIABLES_FILE).read_text())

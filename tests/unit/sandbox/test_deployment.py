@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import deployment
-from sandbox.deployment import SandboxError, copy_of_repository, local_url, until
+from sandbox.deployment import SandboxError, copy_of_repository, fingerprint, local_url, until
 
 
 def test_an_apis_address_is_found_on_this_machine() -> None:
@@ -35,6 +35,21 @@ def test_the_working_tree_is_copied_without_what_git_ignores(repository: Path, t
     copy = copy_of_repository(tmp_path / "copy")
     files = {str(path.relative_to(copy)): path.read_text() for path in copy.rglob("*") if path.is_file()}
     assert files == {".gitignore": "*.tfstate", "main.tf": "edited", "modules/gate.tf": "committed", "new.tf": "new"}
+
+
+def test_a_fingerprint_is_of_what_its_folders_hold(repository: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=repository, check=True)
+    (repository / "modules" / "gate.tf").write_text("one")
+    (repository / "README.md").write_text("one")
+    seen = [fingerprint("modules")]
+    (repository / "README.md").write_text("two")
+    seen.append(fingerprint("modules"))
+    (repository / "modules" / "gate.tf").write_text("two")
+    seen.append(fingerprint("modules"))
+    (repository / "modules" / "gate.tf").rename(repository / "modules" / "other.tf")
+    seen.append(fingerprint("modules"))
+    assert seen[0] == seen[1]
+    assert len(set(seen)) == 3
 
 
 @pytest.mark.usefixtures("repository")

@@ -1,0 +1,96 @@
+"""`make sandbox`: the gates on this machine, in the browser, until Ctrl-C."""
+
+import argparse
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import urllib3
+
+from sandbox.deployment import EXAMPLE, REGION, Sandbox, SandboxError, running
+from sandbox.gates import Gates
+from sandbox.kept import kept, stop
+from sandbox.provider_bridge import mirror
+from sandbox.provider_bridge.errors import BridgeError
+from sandbox.slack.client import SlackSandboxError
+from sandbox.slack.workspace import REQUESTER
+from sandbox.terraform import TerraformError
+from sandbox.web.pages import PREFIX
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+_SHELL_INTERRUPTED = 130
+_FIRST_REQUEST = {
+    "title": "Ship release 1.4 to production?",
+    "description": "Contains the new price calculation. Roll-back takes two minutes.",
+    "fields": {"Change": "CHG-1042", "Tests": "passed"},
+    "requester": REQUESTER.id,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start everything, say what to open, and stay until Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="The workflow gates in a local AWS and Slack."
+    )
+    parser.add_argument("--keep", action="store_true", help="leave it running at the end, for a quick next start")
+    parser.add_argument("--stop", action="store_true", help="end the sandbox that was left running")
+    options = parser.parse_args(arguments)
+    if options.stop:
+        print("The kept sandbox is stopped." if stop() else "No kept sandbox is running.")
+        return 0
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"[{time.monotonic() - started:5.1f} s] {line}", flush=True)
+
+    sandbox: AbstractContextManager[Sandbox] = kept(say) if options.keep else running(say)
+    ready = False
+    try:
+        with sandbox as deployed:
+            tell(deployed)
+            ends = "leaves it running; make sandbox-stop ends it" if options.keep else "ends it"
+            say(f"Ready. Ctrl-C {ends}.")
+            ready = True
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        if not ready:
+            print("\nInterrupted.")
+            return _SHELL_INTERRUPTED
+        print("\nLeft running." if options.keep else "\nEverything is stopped and removed.")
+    except (BridgeError, SandboxError, SlackSandboxError, TerraformError) as error:
+        print("\n".join(["", f"The sandbox failed: {error}", *getattr(error, "__notes__", ())]))
+        return 1
+    return 0
+
+
+def tell(sandbox: Sandbox) -> None:
+    """Ask something where nothing was asked yet, and say what to open."""
+    pages = {"Slack": f"{sandbox.slack.url}{PREFIX}/"}
+    with urllib3.PoolManager(retries=False) as pool:
+        for url in pages.values():
+            pool.request("POST", f"{url}links", json=pages)
+    if not sandbox.slack.messages():
+        Gates(sandbox).ask(_FIRST_REQUEST)
+    print(
+        f"""
+  {EXAMPLE} is deployed. Open
+
+    {pages["Slack"]}   the local Slack: a request waits in #approvals
+
+  For the AWS CLI and SDKs:
+
+    export AWS_ENDPOINT_URL={sandbox.aws_url} AWS_REGION={REGION}
+    export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox
+
+  Neither AWS nor Slack: both are emulated on this machine. Terraform ran with
+  {mirror.NOTICE}.
+""",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
