@@ -115,7 +115,29 @@ class Gates:
 
     def locked(self, message: Message, timeout: float = _WAIT) -> Message:
         """Return a message as soon as its buttons are gone."""
-        return self._slack.wait_for_message(lambda m: m.ts == message.ts and not m.actions(), timeout)
+        return self._slack.wait_for_message(lambda m: _same(m, message) and not m.actions(), timeout)
+
+    def showing(self, message: Message, text: str, timeout: float = _WAIT) -> Message:
+        """Return a message as soon as its blocks hold a text."""
+        return self._slack.wait_for_message(lambda m: _same(m, message) and text in shown(m), timeout)
+
+    def messages(self, execution_arn: str, number: int, timeout: float = _WAIT) -> list[Message]:
+        """Return the Slack messages of a durable execution as soon as there are so many: one at each place."""
+
+        def all_of_them() -> list[Message]:
+            found = [message for message in self._slack.messages() if _is_about(message, execution_arn)]
+            return found if len(found) == number else []
+
+        return until(all_of_them, f"{number} messages of {execution_arn}", timeout)
+
+    def replies(self, message: Message, number: int, timeout: float = _WAIT) -> list[Message]:
+        """Return the messages in the thread of a message as soon as there are so many."""
+
+        def all_of_them() -> list[Message]:
+            found = [m for m in self._slack.messages() if (m.channel, m.thread_ts) == (message.channel, message.ts)]
+            return found if len(found) == number else []
+
+        return until(all_of_them, f"{number} replies to {message.ts}", timeout)
 
     def status(self, execution_arn: str) -> str:
         """Return the status of a durable execution."""
@@ -219,6 +241,15 @@ class Gates:
     def running(self, execution_arns: Iterable[str]) -> list[bool]:
         """Return of each execution of the state machine whether it is running."""
         return [self._states.describe_execution(executionArn=a)["status"] == "RUNNING" for a in execution_arns]
+
+
+def shown(message: Message) -> str:
+    """Return all that a message shows, as text to look for something in."""
+    return json.dumps(message.blocks, ensure_ascii=False)
+
+
+def _same(one: Message, other: Message) -> bool:
+    return (one.channel, one.ts) == (other.channel, other.ts)
 
 
 def _is_about(message: Message, execution_arn: str) -> bool:

@@ -1,9 +1,10 @@
 """Python client of the local Slack: look, wait, click, and make it fail."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import urllib3
@@ -24,6 +25,48 @@ class NotSeenError(SlackSandboxError):
     """What was waited for did not come in time."""
 
 
+def _version(changed: Message | View) -> int:
+    return changed.version
+
+
+class _Seen:
+    """All that a client has seen, so that it asks for what is new only; safe for use by many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.version = 0
+        self._messages: dict[tuple[str, str], Message] = {}
+        self._notes: dict[int, Note] = {}
+        self._calls: dict[int, Call] = {}
+        self._clicks: dict[int, Click] = {}
+        self._views: dict[str, View] = {}
+
+    def add(self, changes: Changes) -> None:
+        """Take note of changes; an answer that comes late overwrites nothing newer."""
+        with self._lock:
+            for message in changes.messages:
+                key = (message.channel, message.ts)
+                self._messages[key] = max(message, self._messages.get(key, message), key=_version)
+            for view in changes.views:
+                self._views[view.id] = max(view, self._views.get(view.id, view), key=_version)
+            self._notes |= {note.version: note for note in changes.notes}
+            self._calls |= {call.version: call for call in changes.calls}
+            self._clicks |= {click.version: click for click in changes.clicks}
+            self.version = max(self.version, changes.version)
+
+    def after(self, version: int) -> Changes:
+        """Return what changed after a version."""
+        with self._lock:
+            return Changes(
+                version=self.version,
+                messages=tuple(m for m in self._messages.values() if m.version > version),
+                notes=tuple(n for n in self._notes.values() if n.version > version),
+                calls=tuple(c for c in self._calls.values() if c.version > version),
+                clicks=tuple(c for c in self._clicks.values() if c.version > version),
+                views=tuple(v for v in self._views.values() if v.version > version),
+            )
+
+
 @dataclass(frozen=True)
 class SlackSandbox:
     """A running local Slack.
@@ -33,6 +76,7 @@ class SlackSandbox:
     """
 
     url: str
+    _seen: _Seen = field(default_factory=_Seen, repr=False, compare=False)
 
     @property
     def api_url(self) -> str:
@@ -105,7 +149,10 @@ class SlackSandbox:
 
     def changes(self, after: int = 0, wait: float = 0.0) -> Changes:
         """Return what changed after a version, waiting up to `wait` seconds for a change."""
-        return Changes.from_json(self._request("GET", f"changes?after={after}&wait={wait}"))
+        known = self._seen.version
+        news = self._request("GET", f"changes?after={known}&wait={wait if known <= after else 0}")
+        self._seen.add(Changes.from_json(news))
+        return self._seen.after(after)
 
     def messages(self) -> tuple[Message, ...]:
         """Return all messages, the oldest first."""

@@ -1,12 +1,11 @@
 """The approval gate as a program asks it: one durable execution per request."""
 
-import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from sandbox.gates import Gates
+from sandbox.gates import Gates, shown
 from sandbox.slack.client import SlackSandbox
 from sandbox.slack.workspace import (
     ALICE,
@@ -17,16 +16,11 @@ from sandbox.slack.workspace import (
     OUTSIDER,
     REQUESTER,
     STRANGER,
-    Message,
 )
 
 
 def request(**changes: Any) -> dict[str, Any]:
     return {"title": f"Deploy {uuid4()}?", "requester": REQUESTER.id, **changes}
-
-
-def shown(message: Message) -> str:
-    return json.dumps(message.blocks, ensure_ascii=False)
 
 
 def test_an_approval_returns_who_decided_and_locks_the_message(gates: Gates, slack: SlackSandbox) -> None:
