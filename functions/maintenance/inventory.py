@@ -6,7 +6,6 @@ from maintenance.cloud import Page
 from maintenance.gate import Gate
 from maintenance.keys import OVERRIDE
 from maintenance.machines import MachineArnError, is_name
-from maintenance.source import TAG, UNTIL
 
 _PAGE = 1000  # the most that S3 lists at once
 
@@ -26,22 +25,26 @@ def flag_etags(gate: Gate) -> dict[str, str]:
     return etags
 
 
-def folders(gate: Gate) -> list[str]:
-    """Return the names that have objects in their folder: parked tasks, or something of others.
+def folders(gate: Gate, root: str) -> list[str]:
+    """Return the names that have objects in their folder.
+
+    Args:
+        gate: The gate.
+        root: Where the folders are: `Keys.root` for parked tasks (or something of others), `all_dead`, ...
 
     Raises:
         CloudError: If S3 does not answer.
     """
     return [
         name
-        for page in _pages(gate, gate.keys.root)
+        for page in _pages(gate, root)
         for folder in page.folders
-        if is_name(name := folder.removeprefix(gate.keys.root).removesuffix("/"))
+        if is_name(name := folder.removeprefix(root).removesuffix("/"))
     ]
 
 
-def tagged(gate: Gate) -> dict[str, dict[str, str]]:
-    """Return the tags of the state machines that have a tag of this gate, by name.
+def tagged(gate: Gate, *names: str) -> dict[str, dict[str, str]]:
+    """Return the tags of the state machines that have one of these tags, by name.
 
     This listing may lag: it only chooses which state machines to look at. Those of names that the gate does not serve
     are left out. Their flags and parked tasks, from a time when it did, are not: nothing parked is ever forgotten.
@@ -50,7 +53,7 @@ def tagged(gate: Gate) -> dict[str, dict[str, str]]:
         CloudError: If the Tagging API does not answer.
     """
     tags: dict[str, dict[str, str]] = {}
-    for tag in (TAG, UNTIL):
+    for tag in names:
         after = None
         while True:
             page = gate.cloud.list_tagged(tag, after)

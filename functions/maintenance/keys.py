@@ -5,6 +5,7 @@
 {Prefix}/~flags/~all.json                    the override: a maintenance of every state machine
 {Prefix}/~dead/{StateMachineName}/...        parked tasks that Step Functions calls over
 {Prefix}/~quarantine/{StateMachineName}/...  parked tasks that nobody can resume
+{Prefix}/~sweep.json                         the last sweep's report
 """
 
 import re
@@ -55,10 +56,25 @@ class Keys:
         """Whether this key of a task folder is a parked task; anything else there is somebody else's."""
         return _TASK.fullmatch(key.rpartition("/")[2]) is not None
 
+    @property
+    def all_dead(self) -> str:
+        """The folder of the folders of dead tasks."""
+        return f"{self.root}~dead/"
+
     def dead(self, name: str) -> str:
         """The folder of a state machine's dead tasks."""
-        return f"{self.root}~dead/{name}/"
+        return f"{self.all_dead}{name}/"
+
+    @property
+    def all_quarantined(self) -> str:
+        """The folder of the folders of tasks that nobody can resume."""
+        return f"{self.root}~quarantine/"
 
     def quarantine(self, name: str) -> str:
         """The folder of a state machine's tasks that nobody can resume."""
-        return f"{self.root}~quarantine/{name}/"
+        return f"{self.all_quarantined}{name}/"
+
+    @property
+    def report(self) -> str:
+        """The last sweep's report."""
+        return f"{self.root}~sweep.json"

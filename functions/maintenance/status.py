@@ -1,62 +1,141 @@
 """Show the gates: which are closed, since when, by whom, and what waits behind them."""
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from maintenance.flag import Flag
+from maintenance.cloud import CloudError
+from maintenance.flag import Flag, Seen
 from maintenance.gate import Gate
 from maintenance.inventory import flag_etags, folders, tagged
 from maintenance.keys import OVERRIDE
 from maintenance.machines import Machine
-from maintenance.source import closing, tag_is_on
+from maintenance.report import Report
+from maintenance.source import TAG, closing, tag_is_on
 from maintenance.timestamps import to_text
+from shared.logs import logger
 
 MISSING = "missing"
 """State of a gate that nobody has checked in at: closed until the first check-in or sweep looks at its tag."""
+
+_COUNTED = 10_000  # tasks of a folder: ten requests; nobody needs to know it more exactly to act
+
+_log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Tasks in a folder.
+
+    Attributes:
+        number: How many, `_COUNTED` at most.
+        more: Whether there are more.
+        oldest: When the oldest came.
+    """
+
+    number: int = 0
+    more: bool = False
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Folders:
+    """The names that have a folder at all: it is not worth a request to look into the others'."""
+
+    parked: Collection[str]
+    dead: Collection[str]
+    quarantined: Collection[str]
 
 
 def status(gate: Gate, machine: Machine | None = None) -> dict[str, Any]:
     """Return the state of one gate, or of all that are known by a flag, a parked task or a tag.
 
     `reason`, `by` and `until` of a gate are those of its own maintenance; `override` has those of a maintenance of all.
+    `source` is what asks for maintenance now: `tag`, `override`, `both` or `none`; null if the Tagging API does not
+    answer, which shows changes of tags a little late: what check-ins go by is `state`. Counts stop at 10,000, and
+    `more` says so.
 
     Args:
         gate: The gate.
         machine: The state machine; None for all.
 
     Raises:
-        CloudError: If AWS does not answer.
+        CloudError: If S3 does not answer.
     """
     override = closing(gate.flags.read(OVERRIDE))
-    machines = [machine] if machine is not None else _known(gate)
+    report = Report.last(gate)
+    tags = _tags(gate)
+    machines = _one(gate, machine) if machine is not None else _known(gate, tags or {})
     return {
         "action": "status",
         "override": override and {"state": override.state.value, **_notes(override)},
-        "machines": {one.name: _show(gate, one) for one in machines},
+        "last_sweep": report and report.summary,
+        "machines": {
+            name: {**shown, "source": None if tags is None else _source(tags.get(name, {}), override)}
+            for name, shown in machines.items()
+        },
     }
 
 
-def _known(gate: Gate) -> list[Machine]:
-    names = set(flag_etags(gate))
-    names.update(name for name, tags in tagged(gate).items() if tag_is_on(tags))
-    names.update(name for name in folders(gate) if name not in names and gate.tasks.oldest(name, 1))
-    return sorted(map(gate.home.machine, names))
+def _tags(gate: Gate) -> Mapping[str, Mapping[str, str]] | None:
+    try:
+        return tagged(gate, TAG)
+    except CloudError as error:
+        _log.warning("no tags to show: %s", error)
+        return None
 
 
-def _show(gate: Gate, machine: Machine) -> dict[str, Any]:
-    seen = gate.flags.read(machine.name)
-    parked, oldest = 0, None
-    for task in gate.tasks.all(gate.keys.tasks(machine.name)):
-        parked += 1
-        oldest = task.modified if oldest is None else min(oldest, task.modified)
+def _source(tags: Mapping[str, str], override: Flag | None) -> str:
+    if override is not None:
+        return "both" if tag_is_on(tags) else "override"
+    return "tag" if tag_is_on(tags) else "none"
+
+
+def _one(gate: Gate, machine: Machine) -> dict[str, dict[str, Any]]:
+    own = (machine.name,)
+    return {machine.name: _show(gate, machine, gate.flags.read(machine.name), _Folders(own, own, own))}
+
+
+def _known(gate: Gate, tags: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
+    etags = flag_etags(gate)
+    roots = (gate.keys.root, gate.keys.all_dead, gate.keys.all_quarantined)
+    found = _Folders(*(frozenset(folders(gate, root)) for root in roots))
+    names = set(etags)
+    names.update(name for name, own in tags.items() if tag_is_on(own))
+    names.update(name for name in found.parked if name not in names and gate.tasks.oldest(name, 1))
+    shown = {}
+    for name in sorted(names):
+        seen = gate.flags.read_listed(name, etags[name]) if name in etags else gate.flags.read(name)
+        shown[name] = _show(gate, gate.home.machine(name), seen, found)
+    return shown
+
+
+def _show(gate: Gate, machine: Machine, seen: Seen, used: _Folders) -> dict[str, Any]:
+    name = machine.name
+    parked = _count(gate, gate.keys.tasks(name)) if name in used.parked else _Count()
+    dead = _count(gate, gate.keys.dead(name)) if name in used.dead else _Count()
+    quarantined = _count(gate, gate.keys.quarantine(name)) if name in used.quarantined else _Count()
     return {
         "stateMachineArn": machine.arn,
         "state": MISSING if seen.missing else seen.flag.state.value,
         **_notes(seen.flag),
-        "parked": parked,
-        "oldest": oldest and to_text(oldest),
-        "dead": sum(1 for _ in gate.tasks.all(gate.keys.dead(machine.name))),
-        "quarantined": sum(1 for _ in gate.tasks.all(gate.keys.quarantine(machine.name))),
+        "parked": parked.number,
+        "oldest": parked.oldest and to_text(parked.oldest),
+        "dead": dead.number,
+        "quarantined": quarantined.number,
+        "more": parked.more or dead.more or quarantined.more,
     }
+
+
+def _count(gate: Gate, folder: str) -> _Count:
+    number, oldest = 0, None
+    for task in gate.tasks.all(folder):
+        if number == _COUNTED:
+            return _Count(number, more=True, oldest=oldest)
+        number += 1
+        oldest = task.modified if oldest is None else min(oldest, task.modified)
+    return _Count(number, oldest=oldest)
 
 
 def _notes(flag: Flag) -> dict[str, Any]:

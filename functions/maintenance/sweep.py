@@ -10,6 +10,7 @@ from maintenance.inventory import flag_etags, folders, tagged
 from maintenance.keys import OVERRIDE
 from maintenance.machines import Machine
 from maintenance.refresh import Round, refresh_each
+from maintenance.report import Report
 from maintenance.source import LIFTED, TAG, UNTIL, closing, tag_is_on, until_of
 from shared.logs import logger
 
@@ -26,12 +27,20 @@ def sweep(gate: Gate) -> dict[str, Any]:
 
     Raises:
         IncompleteError: If a gate could not be brought in line; all others were.
-        CloudError: If S3 does not answer.
     """
     found = Round()
+    try:
+        _look_after(gate, found)
+    except CloudError as error:
+        found.failed["(bucket)"] = str(error)
+    _report(gate, found)
+    return found.answer("sweep")
+
+
+def _look_after(gate: Gate, found: Round) -> None:
     override = _current_override(gate)
     try:
-        tags = tagged(gate)
+        tags = tagged(gate, TAG, UNTIL)
     except CloudError as error:
         found.failed["(tags)"] = str(error)
         tags = {}
@@ -46,12 +55,19 @@ def sweep(gate: Gate) -> dict[str, Any]:
     for name, etag in etags.items():
         if name not in chosen and _needs_care(gate, name, etag, override, found):
             chosen[name] = gate.home.machine(name)
-    for name in folders(gate):
+    for name in folders(gate, gate.keys.root):
         # The folder may be somebody else's: with no prefix, every folder of the bucket looks like a name.
         if name not in chosen and gate.tasks.oldest(name, 1):
             chosen[name] = gate.home.machine(name)
     refresh_each(gate, chosen.values(), into=found)
-    return found.answer("sweep")
+
+
+def _report(gate: Gate, found: Round) -> None:
+    machines = len(found.refreshed)
+    try:
+        Report(at=gate.runtime.now(), complete=not found.failed, machines=machines).save(gate)
+    except CloudError as error:
+        found.failed["(report)"] = str(error)
 
 
 def _current_override(gate: Gate) -> Seen:

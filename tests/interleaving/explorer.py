@@ -559,6 +559,8 @@ def _readable(argument: Any) -> str:
         content = json.loads(argument)
         if "taskToken" in content:
             return str(content["taskToken"])
+        if "state" not in content:
+            return "a sweep's report"
         lease = content["lease"]
         return f"{content['state']}, lease of {lease['owner']}" if lease else str(content["state"])
     return str(argument).replace(MACHINE.arn, MACHINE.name).removeprefix(KEYS.root)

@@ -2,6 +2,9 @@ from uuid import uuid4
 
 import pytest
 
+from maintenance import status
+from maintenance.cloud import CloudError
+from maintenance.refresh import IncompleteError
 from tests.unit.maintenance.conftest import World
 
 
@@ -39,6 +42,8 @@ def test_status_shows_every_known_gate_and_what_waits_behind_it(world: World) ->
         "parked": 3,
         "dead": 1,
         "quarantined": 1,
+        "more": False,
+        "source": "tag",
     }
     assert oldest.endswith("Z")
     billing = answer["machines"]["Billing"]
@@ -64,3 +69,72 @@ def test_status_shows_a_maintenance_of_all(world: World) -> None:
         "until": None,
         "checked_at": "2030-01-01T00:00:00.000Z",
     }
+
+
+def test_status_says_what_asks_for_maintenance(world: World) -> None:
+    world.put_flag("open", "Billing")
+    world.tag("Order")
+
+    def sources() -> dict[str, str | None]:
+        return {name: one["source"] for name, one in world.act("status")["machines"].items()}
+
+    assert sources() == {"Billing": "none", "Order": "tag"}
+    world.act("begin", scope="all")
+    assert sources() == {"Billing": "override", "Order": "both"}
+    world.act("end", scope="all")
+    assert sources() == {"Billing": "none", "Order": "tag"}
+
+
+def test_status_is_shown_without_the_tagging_api(world: World) -> None:
+    world.put_flag("open")
+    world.disturb("list_tagged", CloudError("tag:GetResources", "ThrottledException"))
+
+    shown = world.act("status", "Order")["machines"]["Order"]
+
+    assert (shown["state"], shown["source"]) == ("open", None)
+
+
+def test_status_shows_the_last_sweep(world: World) -> None:
+    assert world.act("status")["last_sweep"] is None
+    world.tag()
+    world.act("sweep")
+    assert world.act("status")["last_sweep"] == {"at": "2030-01-01T00:00:00.000Z", "complete": True, "machines": 1}
+
+    world.advance(60)
+    world.machine("Billing")
+    world.tag("Billing")
+    world.disturb("list_tags", CloudError("states:ListTagsForResource", "ThrottlingException"), key="Order")
+    with pytest.raises(IncompleteError):
+        world.act("sweep")
+
+    assert world.act("status")["last_sweep"] == {"at": "2030-01-01T00:01:00.000Z", "complete": False, "machines": 1}
+
+
+def test_a_report_that_makes_no_sense_is_none_until_the_next_sweep(world: World) -> None:
+    world.put(world.keys.report, '{"at": "yesterday"}')
+
+    assert world.act("status")["last_sweep"] is None
+
+    world.act("sweep")
+    assert world.act("status")["last_sweep"]["complete"] is True
+
+
+def test_status_of_many_tasks_and_machines_costs_a_limited_number_of_requests(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "_COUNTED", 3)
+    for number in range(20):
+        world.put_flag("open", f"Quiet{number}")
+    world.act("begin", "Order")
+    world.park(4)
+    world.act("sweep")
+    world.watched.calls.clear()
+
+    answer = world.act("status")["machines"]
+
+    assert (answer["Order"]["parked"], answer["Order"]["more"]) == (3, True)
+    assert (answer["Quiet0"]["parked"], answer["Quiet0"]["more"]) == (0, False)
+    # The override, the report; the tags; flags, folders of three kinds, and Order's tasks. No quiet gate costs one.
+    read = [call for call in world.watched.calls if call == "get_object"]
+    assert len(read) <= 3
+    assert len(world.watched.calls) <= 3 + 1 + 5

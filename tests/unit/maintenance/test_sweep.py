@@ -41,8 +41,10 @@ def test_the_sweep_neither_reads_nor_writes_quiet_open_gates(world: World) -> No
 
     assert world.act("sweep") == {"action": "sweep", "machines": {}, "resumed_tokens": 0}
 
-    # The override, the tagging API for both tags, the flags, the folders.
-    assert world.watched.calls == ["get_object", "list_tagged", "list_tagged", "list_folder", "list_folder"]
+    # The override, the tagging API for both tags, the flags, the folders, the report.
+    assert world.watched.calls == [
+        "get_object", "list_tagged", "list_tagged", "list_folder", "list_folder", "put_object",
+    ]  # fmt: skip
 
 
 def test_the_sweep_reads_a_flag_again_when_it_changed(world: World) -> None:
@@ -171,3 +173,19 @@ def test_a_maintenance_goes_on_through_sweeps(tagged: World) -> None:
 
     assert tagged.outputs(tokens) == [None, None]
     assert len(tagged.parked()) == 2
+
+
+def test_a_sweep_that_cannot_list_the_flags_says_so_in_its_report(world: World) -> None:
+    world.disturb("list_folder", CloudError("s3:ListObjectsV2", "SlowDown"))
+
+    with pytest.raises(IncompleteError, match="ListObjectsV2 failed with SlowDown"):
+        world.act("sweep")
+
+    assert world.body(world.keys.report)["complete"] is False
+
+
+def test_a_sweep_that_cannot_write_its_report_fails(world: World) -> None:
+    world.disturb("put_object", CloudError("s3:PutObject", "SlowDown"), key="~sweep")
+
+    with pytest.raises(IncompleteError, match="PutObject failed with SlowDown"):
+        world.act("sweep")
