@@ -1,5 +1,6 @@
 """Who may decide: asked before anything is consumed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.button import Button
@@ -61,14 +62,25 @@ def refusal(button: Button, person: Person, groups: UserGroups, deadline: Deadli
         )
     if person.id in button.voted:
         return Refusal(code="voted_already", text="Your vote is counted already. Nothing was changed.")
-    if person.id in button.approvers:
+    return not_among(button.approvers, person, groups, deadline, "decide this request")
+
+
+def not_among(
+    approvers: Sequence[str], person: Person, groups: UserGroups, deadline: Deadline, what: str
+) -> Refusal | None:
+    """Return why a person may not do something, or None if they are an approver.
+
+    Args:
+        approvers: Ids of people and user groups.
+        person: Who clicked.
+        groups: For approvers that are user groups; asked only if the answer depends on them.
+        deadline: When Slack stops waiting.
+        what: What they want to do.
+    """
+    if person.id in approvers:
         return None
-    return _not_in_a_group(button, person, groups, deadline)
-
-
-def _not_in_a_group(button: Button, person: Person, groups: UserGroups, deadline: Deadline) -> Refusal | None:
     unknown: GroupUnknownError | None = None
-    for group in (approver for approver in button.approvers if approver.startswith(GROUP)):
+    for group in (approver for approver in approvers if approver.startswith(GROUP)):
         try:
             if person.id in groups.members(group, deadline):
                 return None
@@ -78,5 +90,5 @@ def _not_in_a_group(button: Button, person: Person, groups: UserGroups, deadline
         return Refusal(code="group_unknown", text=unknown.told, reason=str(unknown), passing=True)
     return Refusal(
         code="not_an_approver",
-        text=f"You cannot decide this request: its approvers are {mentions(button.approvers)}. Nothing was changed.",
+        text=f"You cannot {what}: its approvers are {mentions(approvers)}. Nothing was changed.",
     )

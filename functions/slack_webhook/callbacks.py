@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from shared import logs
-from slack_webhook.aws import CALL_AND_NOTE
+from slack_webhook.aws import CALL_AND_NOTE, may_have_worked, name_of
 from slack_webhook.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # Already completed, expired, or its execution is over or gone:
 # https://docs.aws.amazon.com/lambda/latest/api/API_SendDurableExecutionCallbackSuccess.html
 _CLOSED = frozenset({"CallbackTimeoutException", "ResourceNotFoundException"})
-_SERVER_ERROR = 500
 
 _log = logs.logger(__name__)
 
@@ -73,17 +72,11 @@ class Callbacks:
         # Errors are logged by name only: the text of some repeats the callback id.
         try:
             self._client.send_durable_execution_callback_success(CallbackId=callback_id, Result=result)
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
+        except (ClientError, BotoCoreError) as error:
+            code = name_of(error)
             if code in _CLOSED:
                 return Outcome.CLOSED
-            failed = error.response["ResponseMetadata"]["HTTPStatusCode"] >= _SERVER_ERROR
-            outcome = Outcome.UNKNOWN if failed else Outcome.NOT_COUNTED
+            outcome = Outcome.UNKNOWN if may_have_worked(error) else Outcome.NOT_COUNTED
             _log.error("callback not completed", extra={"error_code": code, "outcome": outcome.value})
-            return outcome
-        except BotoCoreError as error:
-            # Timed out or broken off after it was sent; every other one means that it never left.
-            outcome = Outcome.UNKNOWN if isinstance(error, HTTPClientError) else Outcome.NOT_COUNTED
-            _log.error("callback not completed", extra={"error_code": type(error).__name__, "outcome": outcome.value})
             return outcome
         return Outcome.COUNTED

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared import logs
 from shared.secrets import Secret, SecretError
-from slack_webhook import click, http_api, submission
+from slack_webhook import click, end_maintenance, http_api, notice, submission
 from slack_webhook.deadline import ANSWER_WITHIN, Deadline
 from slack_webhook.gate import Gate
 from slack_webhook.interaction import (
@@ -56,6 +56,8 @@ class Endpoint:
             _log.error("request not verified", extra={"reason": str(error)})
             return http_api.answer(HTTPStatus.SERVICE_UNAVAILABLE, "the signature cannot be verified now")
         match interaction:
+            case ButtonClick(block=notice.ACTIONS_BLOCK_ID):
+                end_maintenance.handle(interaction, self._gate, datetime.now(UTC), deadline)
             case ButtonClick():
                 click.handle(interaction, self._gate, datetime.now(UTC), deadline)
             case Submission():

@@ -9,6 +9,7 @@ from slack_webhook.aws import lambda_client
 from slack_webhook.callbacks import Callbacks
 from slack_webhook.executions import Executions
 from slack_webhook.groups import UserGroups
+from slack_webhook.maintenance import MaintenanceFunction
 from slack_webhook.settings import Settings
 
 # Whole seconds, the least that the client library takes: Slack waits 3 s for the answer to a click.
@@ -17,18 +18,20 @@ SLACK_TIMEOUT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Gate:
-    """The other side of the approval gate: its durable function, and Slack.
+    """The other side of the gates: their functions, and Slack.
 
     Attributes:
         callbacks: What votes complete.
         executions: What requests are.
         groups: Who is in a user group.
+        maintenance: What ends a maintenance; None where the maintenance gate gives no notices.
         slack: The workspace.
     """
 
     callbacks: Callbacks
     executions: Executions
     groups: UserGroups
+    maintenance: MaintenanceFunction | None
     slack: Workspace
 
     @classmethod
@@ -36,4 +39,10 @@ class Gate:
         """Make the clients; nothing is called yet."""
         client = lambda_client()
         slack = Workspace(Secret(settings.bot_token_arn), settings.api_url, SLACK_TIMEOUT)
-        return cls(callbacks=Callbacks(client), executions=Executions(client), groups=UserGroups(slack), slack=slack)
+        return cls(
+            callbacks=Callbacks(client),
+            executions=Executions(client),
+            groups=UserGroups(slack),
+            maintenance=MaintenanceFunction(client, settings.maintenance) if settings.maintenance else None,
+            slack=slack,
+        )

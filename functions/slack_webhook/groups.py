@@ -78,9 +78,9 @@ def _refused(group: str, error: SlackRefusedError) -> str:
     if error.code == "missing_scope":
         return (
             "Your click was not counted: the Slack app may not see who is in a user group. Please tell those who run "
-            f"the approval gate to give it the scope `{error.scope or 'usergroups:read'}` and to install it again."
+            f"it to give it the scope `{error.scope or 'usergroups:read'}` and to install it again."
         )
     return (
         f"Your click was not counted: Slack does not say who is in {mentions([group])} (`{error.code}`). "
-        "Please tell those who run the approval gate."
+        "Please tell those who run the gate."
     )

@@ -12,8 +12,11 @@ from urllib.parse import parse_qs
 
 from shared.errors import WorkflowGatesError
 from shared.message import ACTIONS_BLOCK_ID
+from slack_webhook import notice
 
 MODAL_CALLBACK_ID = "approval"
+
+_OWN_BLOCKS = (ACTIONS_BLOCK_ID, notice.ACTIONS_BLOCK_ID)
 
 # A form of Slack's has a handful of fields; more are an attempt to keep the parser busy.
 _MAX_FIELDS = 20
@@ -45,10 +48,11 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True)
 class ButtonClick:
-    """A click on Approve or Reject.
+    """A click on a button of ours.
 
     Attributes:
         person: Who clicked.
+        block: Id of the button's block: which kind of message it is.
         value: The button's value, still encoded; holds callback ids, never logged.
         channel: Id of the channel.
         ts: Id of the message in it.
@@ -59,6 +63,7 @@ class ButtonClick:
     """
 
     person: Person
+    block: str
     value: str
     channel: str
     ts: str
@@ -146,7 +151,7 @@ def _own_action(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
     actions = payload.get("actions")
     if not isinstance(actions, list):
         raise MalformedPayloadError("payload.actions is not a list")
-    own = [a for a in actions if isinstance(a, dict) and a.get("block_id") == ACTIONS_BLOCK_ID]
+    own = [a for a in actions if isinstance(a, dict) and a.get("block_id") in _OWN_BLOCKS]
     return own[0] if own else None
 
 
@@ -164,6 +169,7 @@ def _click(payload: Mapping[str, Any], action: Mapping[str, Any]) -> ButtonClick
         raise MalformedPayloadError("payload.response_url is not a web address")
     return ButtonClick(
         person=_person(payload),
+        block=_text(action, "block_id"),
         value=_text(action, "value"),
         channel=_id(payload, "container", "channel_id"),
         ts=_id(payload, "container", "message_ts"),

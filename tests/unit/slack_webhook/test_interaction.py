@@ -37,6 +37,7 @@ def test_a_click_is_read_with_who_where_and_the_message_as_it_stands() -> None:
     click = parse(form(payload))
     assert click == ButtonClick(
         person=Person(id="U0123ABCD", name="ada", team="T0WORKSPC"),
+        block="approval",
         value="set by the test",
         channel="C0123ABCD",
         ts="1795615200.000100",
