@@ -76,8 +76,12 @@ def _ask(button: Button, click: ButtonClick, gate: Gate, deadline: Deadline) -> 
     """Open the modal: Slack's permission to do so lasts for 3 s."""
     facts = {"slack_user": click.person.id, "slack_channel": click.channel, "slack_ts": click.ts}
     execution = gate.executions.find(button.execution_arn, deadline)
-    if execution is None or not execution.alive:
-        _log.info("modal not opened", extra={**facts, "reason": execution.status if execution else "unknown"})
+    if execution is None:
+        _log.warning("modal not opened", extra={**facts, "reason": "no answer from Lambda"})
+        feedback.note(click.response_url, _NO_MODAL, deadline)
+        return
+    if not execution.alive:
+        _log.info("modal not opened", extra={**facts, "reason": execution.status})
         _tell_late(click, execution, deadline)
         return
     try:
@@ -94,9 +98,7 @@ def _ask(button: Button, click: ButtonClick, gate: Gate, deadline: Deadline) -> 
 
 def _tell_late(click: ButtonClick, execution: Execution | None, deadline: Deadline) -> None:
     """Tell who clicked too late the truth, and repair the copy of the message that was clicked."""
-    if execution is None:
-        feedback.note(click.response_url, CLOSED, deadline)
-    elif execution.alive:
+    if execution is None or execution.alive:
         feedback.note(click.response_url, OVERTAKEN, deadline)
     else:
         ending = execution.ending()

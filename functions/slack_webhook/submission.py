@@ -110,9 +110,7 @@ def _told(vote: Vote, outcome: Outcome, submission: Submission, gate: Gate, dead
 
 
 def _late(execution: Execution | None) -> str:
-    if execution is None:
-        return CLOSED
-    return OVERTAKEN if execution.alive else f"{CLOSED} {execution.ending().text}"
+    return OVERTAKEN if execution is None or execution.alive else f"{CLOSED} {execution.ending().text}"
 
 
 def _acknowledge(vote: Vote, gate: Gate, deadline: Deadline) -> None:

@@ -16,6 +16,7 @@ _NAMES = {"approve": "approval", "reject": "rejection", "cancel": "cancellation"
 
 UNREADABLE = "This comes from another version of the approval gate and does not work. Nothing was changed."
 CLOSED = "This click changed nothing: the request is already decided, or it has expired."
+# True as well where nobody can tell now how the request stands.
 OVERTAKEN = (
     "Your click was not counted: the request is already decided, somebody else voted at the same moment, or the time "
     "has just run out. If the message still has its buttons in a few seconds, please click again."

@@ -149,6 +149,18 @@ def test_a_modal_that_slack_does_not_open_is_to_be_asked_for_again(
     assert "views.open" in record["reason"]
 
 
+@pytest.mark.parametrize("reply", [aws_error("TooManyRequestsException", 429), Reply(hold=True)], ids=["429", "slow"])
+def test_who_cannot_be_asked_now_is_not_told_that_the_request_is_over(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack, reply: Reply
+) -> None:
+    aws.asked(reason={"on_approve": "required"})
+    aws.server.script.append(reply)
+    clicker.click(opens_modal=True)
+    assert slack.called("views.open") == []
+    assert slack.notes[0].startswith("The form could not be opened, so nothing was counted. Please click again")
+    assert slack.replacements == []
+
+
 def test_a_modal_whose_questions_cannot_be_read_is_not_opened(clicker: Clicker, aws: FakeAws, slack: FakeSlack) -> None:
     aws.asked()
     del aws.executions[EXECUTION]["InputPayload"]
