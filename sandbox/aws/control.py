@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -11,10 +11,32 @@ from sandbox.aws.durable import DurableExecutions
 from sandbox.aws.events import EventBus
 from sandbox.aws.faults import Faults
 from sandbox.aws.http_api import HttpApis
+from sandbox.aws.scheduler import Scheduler
 
 PREFIX = "/_sandbox/"
 # Longest wait for an event in one request, in seconds.
 _LONGEST_WAIT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of the local AWS that the endpoints steer and show.
+
+    Attributes:
+        address: Address of the local AWS.
+        executions: Durable executions.
+        bus: The event buses.
+        scheduler: EventBridge Scheduler.
+        apis: HTTP APIs.
+        faults: Faults that can be switched on.
+    """
+
+    address: str
+    executions: DurableExecutions
+    bus: EventBus
+    scheduler: Scheduler
+    apis: HttpApis
+    faults: Faults
 
 
 class Control:
@@ -22,22 +44,16 @@ class Control:
 
     _endpoints: Mapping[tuple[str, str], Callable[[Request], Any]]
 
-    def __init__(
-        self, address: str, executions: DurableExecutions, bus: EventBus, apis: HttpApis, faults: Faults
-    ) -> None:
+    def __init__(self, parts: Parts) -> None:
         """Create it over the parts that it shows."""
-        self._address = address
-        self._executions = executions
-        self._bus = bus
-        self._apis = apis
-        self._faults = faults
+        self._parts = parts
         self._endpoints = {
-            ("GET", "durable-functions"): lambda _: executions.registered(),
+            ("GET", "durable-functions"): lambda _: parts.executions.registered(),
             ("POST", "durable-functions"): self._register,
             ("GET", "events"): self._events,
-            ("GET", "faults"): lambda _: asdict(faults),
+            ("GET", "faults"): lambda _: asdict(parts.faults),
             ("POST", "faults"): self._set_faults,
-            ("GET", "http-apis"): lambda _: apis.listed(address),
+            ("GET", "http-apis"): lambda _: parts.apis.listed(parts.address),
             ("POST", "schedules/fire"): self._fire,
         }
 
@@ -53,20 +69,25 @@ class Control:
             return _json({"error": str(error.args[0])}, 400)
 
     def _register(self, request: Request) -> dict[str, dict[str, int]]:
-        self._executions.register(_body(request))
-        return self._executions.registered()
+        self._parts.executions.register(_body(request))
+        return self._parts.executions.registered()
 
     def _set_faults(self, request: Request) -> dict[str, Any]:
-        self._faults.set(_body(request))
-        return asdict(self._faults)
+        self._parts.faults.set(_body(request))
+        return asdict(self._parts.faults)
 
     def _events(self, request: Request) -> list[dict[str, Any]]:
         wait = min(float(request.args.get("wait", 0)), _LONGEST_WAIT_SECONDS)
-        return self._bus.seen(int(request.args.get("after", 0)), wait)
+        return self._parts.bus.seen(int(request.args.get("after", 0)), wait)
 
     def _fire(self, request: Request) -> dict[str, str]:
-        rule = str(_body(request).get("rule"))
-        self._bus.fire(rule)
+        """Fire a rule's schedule, or the next occurrence of a schedule of EventBridge Scheduler."""
+        body = _body(request)
+        if "schedule" in body:
+            due = self._parts.scheduler.fire(str(body.get("group", "default")), str(body["schedule"]))
+            return {"fired": body["schedule"], "scheduled-time": due}
+        rule = str(body.get("rule"))
+        self._parts.bus.fire(rule)
         return {"fired": rule}
 
 

@@ -26,10 +26,12 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from sandbox.aws import events, lambda_api, lambda_control, s3, step_functions, tags
+from sandbox.aws import events, lambda_api, lambda_control, s3, scheduler, step_functions, tags
+from sandbox.aws.arns import parse_function
 from sandbox.aws.clients import Clients
 from sandbox.aws.control import PREFIX as CONTROL_PREFIX
-from sandbox.aws.control import Control
+from sandbox.aws.control import Control, Parts
+from sandbox.aws.credentials import AccessKeys
 from sandbox.aws.durable import DurableExecutions
 from sandbox.aws.durable_api import PREFIX as DURABLE_PREFIX
 from sandbox.aws.durable_api import DurableApi
@@ -38,6 +40,7 @@ from sandbox.aws.faults import Faults
 from sandbox.aws.http_api import HttpApis
 from sandbox.aws.interpreters import Interpreters
 from sandbox.aws.lambda_runtime import LambdaRuntime
+from sandbox.aws.permissions import Permissions
 
 # Kept between runs, ignored by git.
 _DEFAULT_DIRECTORY = Path(__file__).parents[2] / ".sandbox"
@@ -76,16 +79,30 @@ class LocalAws:
         )
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self._faults = faults = Faults()
-        clients = Clients(self.address)
+        keys = AccessKeys()
+        self._permissions = permissions = Permissions(keys)
+        clients = Clients(self.address, keys)
         interpreters = Interpreters(directory / "runtimes", environment)
         self._bus = events.EventBus()
-        self._runtime = LambdaRuntime(interpreters, self.address, lambda_api.log_writer())
+        self._runtime = LambdaRuntime(interpreters, self.address, keys, lambda_api.log_writer(permissions))
         self._functions = lambda_api.LambdaApi(self._runtime, clients)
-        self._executions = DurableExecutions(self._functions, self._runtime, self._bus)
+        self._executions = DurableExecutions(self._functions, self._runtime, self._bus, permissions)
         self._functions.durable = self._executions
         self._durable = DurableApi(self._executions, self._functions)
         self._apis = HttpApis(self._functions, faults)
-        self._control = Control(self.address, self._executions, self._bus, self._apis, faults)
+        self._scheduler = scheduler.Scheduler(
+            lambda function, payload: self._functions.invoke(parse_function(function), payload, "Event")
+        )
+        self._control = Control(
+            Parts(
+                address=self.address,
+                executions=self._executions,
+                bus=self._bus,
+                scheduler=self._scheduler,
+                apis=self._apis,
+                faults=faults,
+            )
+        )
         self._clock = events.ScheduleClock(self._bus)
         self._bus.add_target("lambda", self._functions.deliver)
         self._bus.add_target("states", step_functions.starter(clients))
@@ -94,6 +111,7 @@ class LocalAws:
         step_functions.apply(clients)
         tags.apply(self._bus, faults)
         events.apply(self._bus)
+        scheduler.apply()
         s3.apply()
         self._moto: _WsgiApplication = DomainDispatcherApplication(create_backend_app)
 
@@ -101,10 +119,12 @@ class LocalAws:
         """Serve in background threads."""
         threading.Thread(target=self._server.serve_forever, daemon=True, name="local-aws").start()
         self._clock.start()
+        self._scheduler.start()
 
     def stop(self) -> None:
         """End every function's process; answer nothing more."""
         self._clock.stop()
+        self._scheduler.stop()
         self._executions.stop()
         self._runtime.stop()
         self._server.shutdown()
@@ -116,7 +136,7 @@ class LocalAws:
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self._faults.slow_down(Request(environ))
         try:
-            response = self._own_answer(environ)
+            response = self._permissions.refused(Request(environ)) or self._own_answer(environ)
         except AwsError as error:
             response = error.response()
         except Exception:  # noqa: BLE001 - told here; a client gets an answer that it can read
