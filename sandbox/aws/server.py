@@ -31,7 +31,6 @@ from sandbox.aws.arns import parse_function
 from sandbox.aws.clients import Clients
 from sandbox.aws.control import PREFIX as CONTROL_PREFIX
 from sandbox.aws.control import Control, Parts
-from sandbox.aws.credentials import AccessKeys
 from sandbox.aws.durable import DurableExecutions
 from sandbox.aws.durable_api import PREFIX as DURABLE_PREFIX
 from sandbox.aws.durable_api import DurableApi
@@ -40,7 +39,6 @@ from sandbox.aws.faults import Faults
 from sandbox.aws.http_api import HttpApis
 from sandbox.aws.interpreters import Interpreters
 from sandbox.aws.lambda_runtime import LambdaRuntime
-from sandbox.aws.permissions import Permissions
 
 # Kept between runs, ignored by git.
 _DEFAULT_DIRECTORY = Path(__file__).parents[2] / ".sandbox"
@@ -79,14 +77,12 @@ class LocalAws:
         )
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self._faults = faults = Faults()
-        keys = AccessKeys()
-        self._permissions = permissions = Permissions(keys)
-        clients = Clients(self.address, keys)
+        clients = Clients(self.address)
         interpreters = Interpreters(directory / "runtimes", environment)
         self._bus = events.EventBus()
-        self._runtime = LambdaRuntime(interpreters, self.address, keys, lambda_api.log_writer(permissions))
+        self._runtime = LambdaRuntime(interpreters, self.address, lambda_api.log_writer())
         self._functions = lambda_api.LambdaApi(self._runtime, clients)
-        self._executions = DurableExecutions(self._functions, self._runtime, self._bus, permissions)
+        self._executions = DurableExecutions(self._functions, self._runtime, self._bus)
         self._functions.durable = self._executions
         self._durable = DurableApi(self._executions, self._functions)
         self._apis = HttpApis(self._functions, faults)
@@ -136,7 +132,7 @@ class LocalAws:
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self._faults.slow_down(Request(environ))
         try:
-            response = self._permissions.refused(Request(environ)) or self._own_answer(environ)
+            response = self._own_answer(environ)
         except AwsError as error:
             response = error.response()
         except Exception:  # noqa: BLE001 - told here; a client gets an answer that it can read
