@@ -25,6 +25,7 @@ def apply(on_delete: Callable[[str], None]) -> None:
         on_delete: Called with the name of each deleted function.
     """
     _keep_configuration()
+    _copy_functions_only()
     _permissions_per_qualifier()
     _event_invoke_configuration_per_qualifier()
     _tell_of_deletion(on_delete)
@@ -101,6 +102,18 @@ def _keep_configuration() -> None:
     replace(function, "__init__", init)
     replace(function, "get_configuration", configuration)
     replace(function, "update_configuration", update)
+
+
+def _copy_functions_only() -> None:
+    """A function refers to all of CloudWatch Logs, which moto copies for the answer to CreateFunction.
+
+    While somebody logs, that copy fails: the function exists, and the client is told that it could not be created.
+    """
+
+    def copied(self: Any, _memo: dict[int, Any]) -> Any:
+        return copy.copy(self)
+
+    cast("Any", models.LambdaFunction).__deepcopy__ = copied
 
 
 def _permissions_per_qualifier() -> None:

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +278,27 @@ def _runs(python: str) -> bool:
         return subprocess.run([python, "-V"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
         return False
+
+
+def test_functions_are_created_while_others_log(start_aws: Callable[[], Any]) -> None:
+    aws = start_aws()
+    logs = aws.client("logs")
+    for number in range(200):  # moto used to copy them all for each function
+        logs.create_log_group(logGroupName=f"before-{number}")
+    created = threading.Event()
+
+    def log(writer: int) -> int:
+        number = 0
+        while not created.is_set():
+            number += 1
+            logs.create_log_group(logGroupName=f"{writer}-{number}")
+        return number
+
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(log, writer) for writer in range(3)]
+        try:
+            names = {aws.function("def handler(event, context): return 1") for _ in range(25)}
+        finally:
+            created.set()
+        assert all(writer.result() > 0 for writer in writers)
+    assert names == {function["FunctionName"] for function in aws.client("lambda").list_functions()["Functions"]}
