@@ -1,5 +1,6 @@
 """How a request ended, as callers get it (`decision.schema.json`)."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -7,6 +8,10 @@ from typing import Any, Literal, Self
 
 from shared.button import Choice
 from shared.click import Click
+from shared.message import truncated
+
+# Of a reason in a decision that would be too long.
+_MAX_REASON_LENGTH = 1000
 
 Outcome = Literal["approved", "rejected", "timed_out", "cancelled", "undelivered"]
 
@@ -118,6 +123,25 @@ class Decision:
         if self.failure:
             decision["error"] = asdict(self.failure)
         return decision
+
+    def as_text(self, limit: int) -> str:
+        """Return it as ASCII JSON; where it is too long, without what only its execution can tell then.
+
+        Args:
+            limit: Characters.
+        """
+        data = self.as_json()
+        text = json.dumps(data)
+        if len(text) > limit:
+            data.pop("undelivered_to", None)
+            data |= {"inputs": {}, "messages": data["messages"][:1]}
+            data["reason"] = data["reason"] and truncated(data["reason"], _MAX_REASON_LENGTH)
+            data["votes"] = [vote | {"reason": None} for vote in data["votes"]]
+            text = json.dumps(data)
+        if len(text) > limit:
+            data |= {name: [person | {"name": ""} for person in data[name]] for name in ("decided_by", "votes")}
+            text = json.dumps(data)
+        return text
 
 
 def utc_text(moment: datetime) -> str:

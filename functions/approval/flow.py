@@ -1,7 +1,8 @@
 """One request from start to end, as durable operations.
 
 Their names and order are part of the interface: executions in flight are replayed by them, and of one that died the
-Slack webhook reads the results of `post...`, and whether `answer-task` and `emit-decided` are done. In order:
+Slack webhook reads the results of `post...` and `decide`, and whether `answer-task`, `emit-decided` and `close-message`
+are done. In order:
 
 - step `open`: the time of the request
 - step `claim`: with a task token, whose execution answers it
@@ -11,6 +12,7 @@ Slack webhook reads the results of `post...`, and whether `answer-task` and `emi
 - callbacks `reminder-1`, ..., `escalation`: timers
 - steps `count-1`, ...: what was over when something happened; after each, as needed: step `update-...`; steps
   `escalate`, `escalate-2`, ... and `remind-1`, `remind-1-2`, ...: into the thread of every message
+- step `decide`: the decision
 - step `answer-task`: with a task token
 - step `emit-decided`: the event `Approval Decided`
 - step `close-message`: every message locked
@@ -19,6 +21,7 @@ Slack webhook reads the results of `post...`, and whether `answer-task` and `emi
 Each may be cut off at any line and run again; what runs outside of steps must come to the same result every time.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,10 +29,12 @@ from typing import Any, Self
 
 from aws_durable_execution_sdk_python import DurableContext
 from aws_durable_execution_sdk_python.config import StepConfig
+from aws_durable_execution_sdk_python.serdes import JsonSerDes
 from botocore.exceptions import BotoCoreError, ClientError
 
 from approval import request
 from approval.audit import Auditor
+from approval.decision import Decision
 from approval.deployment import Deployment
 from approval.inquiry import Inquiry
 from approval.request import InvalidRequestError
@@ -43,6 +48,8 @@ _RESERVE = 30
 _FEW, _SOME = 6, 10
 # Seconds of the longest delay between attempts to answer a task.
 _LONGEST_ANSWER_DELAY = 900
+# Characters of the noted decision: far below the 256 KB of a step's result, and all of it but for unusual requests.
+_MAX_NOTED_LENGTH = 32_768
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +101,7 @@ class Flow:
         # Few attempts: votes are not counted meanwhile.
         self._auditor.record("emit-requested", "Approval Requested", inquiry.record(), attempts=_FEW)
         decision = inquiry.decision()
+        self._note(decision)
         # The task first: Slack being away must not keep it waiting.
         if self.task:
             self._answer(self.task, lambda task: task.answer(decision, fails=asked.fails_task))
@@ -128,6 +136,14 @@ class Flow:
             name="claim",
             config=StepConfig(retried(ClientError, BotoCoreError, until=self._ends_at, attempts=_FEW)),
         )
+
+    def _note(self, decision: Decision) -> None:
+        """Leave the decision to whoever has to tell it, should this execution die when its task has been answered.
+
+        Plain JSON, not the SDK's own encoding, for the Slack webhook.
+        """
+        noted = json.loads(decision.as_text(_MAX_NOTED_LENGTH))
+        self.context.step(lambda _: noted, name="decide", config=StepConfig(serdes=JsonSerDes()))
 
     @property
     def _auditor(self) -> Auditor:

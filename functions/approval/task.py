@@ -1,6 +1,5 @@
 """The answer to a Step Functions task that waits for a decision."""
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html, .../API_SendTaskSuccess.html
 _MAX_CAUSE_LENGTH = 32_768
 _MAX_OUTPUT_LENGTH = 262_144
-_MAX_REASON_LENGTH = 1000
 # Nobody waits any more: the task timed out, was stopped, or was answered by an earlier attempt.
 _DEAD = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
 _HOPELESS = frozenset({"InvalidOutput", "ValidationException"})
@@ -68,8 +66,8 @@ class Task:
             TaskAnswerError: If trying again is of no use.
         """
         if decision.outcome == "approved" or not fails:
-            return self._send("send_task_success", output=_fitting(decision, _MAX_OUTPUT_LENGTH))
-        cause = _fitting(decision, _MAX_CAUSE_LENGTH)
+            return self._send("send_task_success", output=decision.as_text(_MAX_OUTPUT_LENGTH))
+        cause = decision.as_text(_MAX_CAUSE_LENGTH)
         return self._send("send_task_failure", error=_ERRORS[decision.outcome], cause=cause)
 
     def refuse(self, error: InvalidRequestError) -> dict[str, Any]:
@@ -106,19 +104,3 @@ def _sorted(operation: str, code: str) -> TaskAnswerError:
         f"Step Functions refused {operation}: {code}; check that the function's role may call "
         "states:SendTaskSuccess and states:SendTaskFailure"
     )
-
-
-def _fitting(decision: Decision, limit: int) -> str:
-    """Return the decision as ASCII JSON; where it is too long, without what only its execution can tell then."""
-    data = decision.as_json()
-    text = json.dumps(data)
-    if len(text) > limit:
-        data.pop("undelivered_to", None)
-        data |= {"inputs": {}, "messages": data["messages"][:1]}
-        data["reason"] = data["reason"] and truncated(data["reason"], _MAX_REASON_LENGTH)
-        data["votes"] = [vote | {"reason": None} for vote in data["votes"]]
-        text = json.dumps(data)
-    if len(text) > limit:
-        data |= {name: [person | {"name": ""} for person in data[name]] for name in ("decided_by", "votes")}
-        text = json.dumps(data)
-    return text

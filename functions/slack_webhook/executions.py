@@ -1,8 +1,8 @@
 """The durable execution behind a button: what it was asked, and how it ended."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,11 +17,14 @@ from slack_webhook.deadline import Deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_lambda.type_defs import GetDurableExecutionResponseTypeDef
+    from mypy_boto3_lambda.type_defs import EventTypeDef, GetDurableExecutionResponseTypeDef
 
 # https://docs.aws.amazon.com/lambda/latest/api/API_GetDurableExecution.html
 _ALIVE = frozenset({"RUNNING", "PAUSING", "PAUSED"})
-_FAILED = frozenset({"FAILED", "TIMED_OUT"})
+_DIED = frozenset({"STOPPED", "FAILED", "TIMED_OUT"})
+# Steps of the approval function: the first holds the decision, which has had its effect after one of the others.
+_DECISION_STEP = "decide"
+_EFFECTIVE_STEPS = frozenset({"answer-task", "emit-decided"})
 # Its retention period is over, or this function may not ask: neither changes by asking again.
 _HIDDEN = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 
@@ -51,7 +54,7 @@ class Execution:
     Attributes:
         status: As Lambda calls it; empty where Lambda does not show the execution.
         request: What the caller asked for.
-        result: What it returned.
+        result: The decision: what it returned, or had decided with effect before it died.
         stop_reason: What whoever stopped it gave as error message.
         ended_at: When it ended (aware).
     """
@@ -79,6 +82,11 @@ class Execution:
         """Whether the request may still be open."""
         return self.status in _ALIVE
 
+    @property
+    def died(self) -> bool:
+        """Whether it ended before it could return."""
+        return self.status in _DIED
+
     def form(self, choice: Choice) -> Form:
         """Return what a click asks for.
 
@@ -95,10 +103,9 @@ class Execution:
 
     def ending(self) -> Ending:
         """Return how the request ended, as far as can be told."""
-        if self.status == "STOPPED":
-            return Ending(text=outcome_text("stopped", at=self.ended_at), reason=self.stop_reason)
-        if self.status in _FAILED:
-            return Ending(text=outcome_text("failed", at=self.ended_at))
+        if self.died and not self.result:
+            outcome = "stopped" if self.status == "STOPPED" else "failed"
+            return Ending(text=outcome_text(outcome, at=self.ended_at), reason=self.stop_reason)
         try:
             return Ending(text=decision_text(self.result), reason=self.result.get("reason"))
         except (KeyError, TypeError, ValueError):
@@ -127,6 +134,8 @@ class Executions:
         # Errors are logged by name: the input holds a task token, and nobody knows what a text repeats.
         try:
             found = self._client.get_durable_execution(DurableExecutionArn=arn, IncludeExecutionData=True)
+            execution = Execution.from_response(found)
+            return self._with_decision(arn, execution, deadline) if execution.died else execution
         except ClientError as error:
             code = error.response["Error"]["Code"]
             _log.warning("execution not found", extra={"execution_arn": arn, "error_code": code})
@@ -134,7 +143,34 @@ class Executions:
         except BotoCoreError as error:
             _log.warning("execution not found", extra={"execution_arn": arn, "error_code": type(error).__name__})
             return None
-        return Execution.from_response(found)
+
+    def _with_decision(self, arn: str, execution: Execution, deadline: Deadline) -> Execution | None:
+        """Return a died execution with the decision that it had come to, or None where that cannot be told now."""
+        if deadline.remaining() < _NEEDED:
+            return None
+        # The last events are enough: little happens after a decision.
+        history = self._client.get_durable_execution_history(
+            DurableExecutionArn=arn, IncludeExecutionData=True, ReverseOrder=True
+        )
+        return replace(execution, result=decision_of(done(history["Events"])))
+
+
+def done(events: Iterable["EventTypeDef"]) -> dict[str, str | None]:
+    """Return the results of the steps that succeeded, by their names, from an execution's history."""
+    return {
+        event.get("Name", ""): event["StepSucceededDetails"]["Result"].get("Payload")
+        for event in events
+        if event.get("EventType") == "StepSucceeded"
+    }
+
+
+def decision_of(steps: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the decision of an execution that died, or an empty one where no decision had its effect.
+
+    Args:
+        steps: Results of the steps that succeeded, by their names.
+    """
+    return {} if _EFFECTIVE_STEPS.isdisjoint(steps) else json_object(steps.get(_DECISION_STEP))
 
 
 def json_object(text: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ The waiting Step Functions task fails instead of waiting for its own timeout, an
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from shared.records import put_event, request_hash
 from shared.secrets import Secret
 from shared.slack import SlackRefusedError
 from shared.workspace import Workspace
-from slack_webhook.executions import Execution, json_object
+from slack_webhook.executions import Execution, decision_of, done, json_object
 from slack_webhook.settings import ApprovalSettings, Settings
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ DETAIL_TYPE = "Durable Execution Status Change"
 _ERRORS = {"STOPPED": "Approval.Cancelled", "FAILED": "Approval.Failed", "TIMED_OUT": "Approval.Failed"}
 _DECISIONS = {"STOPPED": "cancelled", "FAILED": "failed", "TIMED_OUT": "failed"}
 
-# Names of the approval function's operations: steps that post a message and callbacks of votes begin like this, and
-# after one of the last the decision has had its effect.
+# The approval function's operations; steps that post a message and callbacks of votes begin like the first two.
 _POST_STEPS = "post"
 _VOTE_CALLBACKS = "vote-"
-_EFFECTIVE_STEPS = frozenset({"answer-task", "emit-decided"})
+_RECORD_STEP = "emit-decided"
+_LOCK_STEP = "close-message"
 
 # The task is over: https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html#API_SendTaskFailure_Errors
 _DEAD_TOKEN = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
@@ -100,13 +100,17 @@ class _Progress:
         asked: Whether its request was found valid, so that people were asked, or about to be.
         places: Its messages.
         votes: The clicks that it was given, the first of each person.
-        decided: Whether its decision took effect.
+        decision: Its decision, if that took effect.
+        recorded: Whether the event bus has the decision.
+        locked: Whether its messages have lost their buttons.
     """
 
     asked: bool
     places: tuple[_Place, ...]
     votes: tuple[Click, ...]
-    decided: bool
+    decision: Mapping[str, Any]
+    recorded: bool
+    locked: bool
 
 
 def is_status_change(event: Mapping[str, Any]) -> bool:
@@ -163,17 +167,18 @@ class StatusChanges:
             return
         died = self._died(arn)
         progress = self._progress(arn)
-        if progress.decided:
-            # A message that was not closed in time loses its buttons with the next click.
+        if progress.decision:
             _log.info("died after its decision took effect", extra=died.facts)
-            return
-        self._fail_task(died)
+            died = replace(died, execution=replace(died.execution, result=progress.decision))
+        else:
+            self._fail_task(died)
         if not progress.asked:
             _log.info("died before anybody was asked", extra=died.facts)
             return
         # One that fails does not keep the others back, and the event is delivered again.
-        locks = [partial(self._lock, died, place) for place in progress.places]
-        _all([partial(self._record, died, progress), *locks])
+        record = [] if progress.recorded else [partial(self._record, died, progress)]
+        locks = [] if progress.locked else [partial(self._lock, died, place) for place in progress.places]
+        _all([*record, *locks])
 
     def _died(self, arn: str) -> _Died:
         found = self._lambda.get_durable_execution(DurableExecutionArn=arn, IncludeExecutionData=True)
@@ -197,15 +202,14 @@ class StatusChanges:
         pages = self._lambda.get_paginator("get_durable_execution_history").paginate(
             DurableExecutionArn=arn, IncludeExecutionData=True
         )
-        steps: dict[str, str | None] = {}
+        events = [item for page in pages for item in page["Events"]]
+        steps = done(events)
         votes: dict[str, Click] = {}
         asked = False
-        for item in (item for page in pages for item in page["Events"]):
+        for item in events:
             name = item.get("Name", "")
             asked = asked or name.startswith((_POST_STEPS, _VOTE_CALLBACKS))
-            if item.get("EventType") == "StepSucceeded":
-                steps[name] = item["StepSucceededDetails"]["Result"].get("Payload")
-            elif item.get("EventType") == "CallbackSucceeded" and name.startswith(_VOTE_CALLBACKS):
+            if item.get("EventType") == "CallbackSucceeded" and name.startswith(_VOTE_CALLBACKS):
                 with suppress(ClickUnreadableError):
                     click = Click.decode(item["CallbackSucceededDetails"]["Result"].get("Payload"))
                     votes.setdefault(click.user_id, click)
@@ -214,7 +218,9 @@ class StatusChanges:
             asked=asked,
             places=tuple(place for place in places if place),
             votes=tuple(votes.values()),
-            decided=not _EFFECTIVE_STEPS.isdisjoint(steps),
+            decision=decision_of(steps),
+            recorded=_RECORD_STEP in steps,
+            locked=_LOCK_STEP in steps,
         )
 
     def _fail_task(self, died: _Died) -> None:
@@ -256,23 +262,8 @@ class StatusChanges:
 
     def _record(self, died: _Died, progress: _Progress) -> None:
         """Write the decision as an event and as a line of the log, as the approval function would have done."""
-        messages = [place.as_json() for place in progress.places]
-        ended_at = died.execution.ended_at or datetime.now(UTC)
-        decision = {
-            "decision": _DECISIONS[died.execution.status],
-            "decided_by": [],
-            "votes": [_vote(click) for click in progress.votes],
-            "reason": died.execution.stop_reason,
-            "inputs": {},
-            "requested_at": _utc_text(died.started_at),
-            "decided_at": _utc_text(ended_at),
-            "message": messages[0] if messages else None,
-            "messages": messages,
-            "request_hash": request_hash(died.execution.request),
-            "execution_arn": died.arn,
-            "execution_status": died.execution.status,
-            "environment": self._settings.environment,
-        }
+        facts = {"execution_status": died.execution.status, "environment": self._settings.environment}
+        decision = {**(progress.decision or _without_decision(died, progress)), **facts}
         _log.info("Approval Decided", extra={"audit": True, "record": decision})
         put_event(self._events, self._approval.event_bus, "Approval Decided", decision)
 
@@ -313,6 +304,24 @@ def _place(result: Mapping[str, Any]) -> _Place | None:
     if not isinstance(channel, str) or not isinstance(ts, str):
         return None
     return _Place(channel=channel, ts=ts, permalink=permalink if isinstance(permalink, str) else None)
+
+
+def _without_decision(died: _Died, progress: _Progress) -> dict[str, Any]:
+    """Return how a request ended that nobody decided, as `decision.schema.json` describes decisions."""
+    messages = [place.as_json() for place in progress.places]
+    return {
+        "decision": _DECISIONS[died.execution.status],
+        "decided_by": [],
+        "votes": [_vote(click) for click in progress.votes],
+        "reason": died.execution.stop_reason,
+        "inputs": {},
+        "requested_at": _utc_text(died.started_at),
+        "decided_at": _utc_text(died.execution.ended_at or datetime.now(UTC)),
+        "message": messages[0] if messages else None,
+        "messages": messages,
+        "request_hash": request_hash(died.execution.request),
+        "execution_arn": died.arn,
+    }
 
 
 def _vote(click: Click) -> dict[str, Any]:

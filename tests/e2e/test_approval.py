@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from sandbox.deployment import until
 from sandbox.gates import Gates, shown
 from sandbox.slack.client import SlackSandbox
 from sandbox.slack.workspace import (
@@ -117,6 +118,24 @@ def test_a_stopped_execution_locks_its_message(gates: Gates) -> None:
     gates.stop(execution)
     assert gates.decision(execution).status == "STOPPED"
     assert "Cancelled" in shown(gates.locked(question))
+
+
+def test_an_execution_that_is_stopped_after_its_decision_shows_the_decision(gates: Gates, slack: SlackSandbox) -> None:
+    execution = gates.ask(request())
+    question = gates.question(execution)
+    gates.wait_for_vote(execution)
+    slack.add_fault("response_url", drop="before")
+    slack.add_fault("chat.update", status=500, times=9)
+    slack.click(question, "approve", ALICE.id)
+    # The third attempt to lock the message failed: the next one comes in two seconds or more.
+    until(lambda: sum(call.arguments["ts"] == question.ts for call in slack.calls("chat.update")) == 3, "three updates")
+    slack.clear_faults()
+    gates.stop(execution)
+    assert gates.decision(execution).status == "STOPPED"
+    assert f"Approved* by <@{ALICE.id}>" in shown(gates.locked(question))
+    slack.click(question, "reject", BOB.id, revision=0)
+    note = slack.wait_for_note(lambda n: n.user == BOB.id and n.version > question.version)
+    assert f"Approved* by <@{ALICE.id}>" in note.text
 
 
 def test_a_channel_without_the_app_is_an_undelivered_decision_with_the_fix(gates: Gates) -> None:

@@ -71,7 +71,16 @@ def test_an_approved_request_returns_who_decided_and_when(gate: Gate, slack_api:
     }
     assert before <= datetime.fromisoformat(decision["requested_at"]) <= datetime.now(UTC)
     assert [method for method, _ in slack_api.calls] == ["auth.test", "chat.postMessage", "chat.update"]
-    assert steps(gate) == ["open", "vote-1", "post", "emit-requested", "count-1", "emit-decided", "close-message"]
+    assert steps(gate) == [
+        "open",
+        "vote-1",
+        "post",
+        "emit-requested",
+        "count-1",
+        "decide",
+        "emit-decided",
+        "close-message",
+    ]
 
 
 def test_a_rejected_request_returns_a_decision_too(gate: Gate) -> None:
@@ -398,7 +407,7 @@ def test_a_task_gets_the_approval_as_its_output(gate: Gate, stepfunctions: StepF
     assert json.loads(arguments["output"]) == decision
     assert steps(gate) == [
         *("open", "claim", "vote-1", "post", "emit-requested"),
-        *("count-1", "answer-task", "emit-decided", "close-message"),
+        *("count-1", "decide", "answer-task", "emit-decided", "close-message"),
     ]
 
 

@@ -66,7 +66,7 @@ def test_a_click_after_a_reminder_counts_by_the_same_button(gate: Gate, slack_ap
     assert gate.decision(arn)["decision"] == "approved"
     assert steps(gate) == [
         *("open", "vote-1", "post", "emit-requested", "reminder-1", "reminder-2"),
-        *("count-1", "remind-1", "count-2", "remind-2", "count-3", "emit-decided", "close-message"),
+        *("count-1", "remind-1", "count-2", "remind-2", "count-3", "decide", "emit-decided", "close-message"),
     ]
 
 

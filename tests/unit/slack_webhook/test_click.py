@@ -27,6 +27,7 @@ from tests.unit.slack_webhook.conftest import (
     Reply,
     aws_error,
     callback_id,
+    step,
 )
 
 OK = {"statusCode": 200}
@@ -181,6 +182,39 @@ def test_a_late_click_on_a_request_whose_execution_died_says_so(
     assert said in slack.notes[0]
     assert said in outcome(slack.replacements[0]["blocks"])
     assert "Approved" not in slack.notes[0]
+
+
+@pytest.mark.parametrize("status", ["STOPPED", "FAILED", "TIMED_OUT"])
+@pytest.mark.parametrize("effective", ["answer-task", "emit-decided"])
+def test_a_late_click_on_a_request_whose_execution_died_after_its_decision_tells_the_decision(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack, status: str, effective: str
+) -> None:
+    decision = aws.decided("rejected", [APPROVER], reason="not today")
+    aws.executed(EXECUTION, status, {"request": {"title": "?"}}, [step("decide", decision), step(effective, None)])
+    clicker.click()
+    assert f"Rejected* by <@{APPROVER}>" in slack.notes[0]
+    assert f"Rejected* by <@{APPROVER}>" in outcome(slack.replacements[0]["blocks"])
+    assert slack.replacements[0]["blocks"][-1]["elements"][1]["text"] == "not today"
+
+
+def test_a_late_click_on_a_request_that_died_without_effect_of_its_decision_says_so(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack
+) -> None:
+    decision = aws.decided("rejected", [APPROVER])
+    aws.executed(EXECUTION, "FAILED", {"request": {"title": "?"}}, [step("decide", decision)])
+    clicker.click()
+    assert "Stopped before a decision took effect" in slack.notes[0]
+
+
+def test_a_late_click_on_a_died_request_names_no_outcome_where_its_history_cannot_be_read_now(
+    clicker: Clicker, aws: FakeAws, slack: FakeSlack
+) -> None:
+    aws.decided("approved", [APPROVER])
+    aws.executions[EXECUTION] |= {"Status": "FAILED"}
+    aws.server.script.extend([None, None, aws_error("TooManyRequestsException", 429)])
+    clicker.click()
+    assert slack.notes[0].startswith("Your click was not counted: the request is already decided")
+    assert slack.replacements == []
 
 
 @pytest.mark.parametrize(

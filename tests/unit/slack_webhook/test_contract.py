@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 
 from approval import handler as approval
 from approval.deployment import deployment
+from shared.click import Click
 from shared.message import OUTCOME_BLOCK_ID
 from slack_webhook import handler as entry
 from tests.unit.slack_webhook.conftest import (
@@ -20,6 +21,7 @@ from tests.unit.slack_webhook.conftest import (
     CHANNEL,
     EXECUTION,
     REQUESTER,
+    TEAM,
     TS,
     Clicker,
     FakeAws,
@@ -70,6 +72,20 @@ def history_with(runner: DurableFunctionTestRunner, arn: str, step: str) -> list
             return events
         assert time.monotonic() < deadline
         time.sleep(0.01)  # the emulator tells nobody
+
+
+def vote(user: str) -> bytes:
+    """Return what a callback is completed with."""
+    click = Click(
+        choice="approve",
+        user_id=user,
+        user_team=TEAM,
+        user_name="ada",
+        at=datetime(2026, 11, 25, 14, 5, tzinfo=UTC),
+        channel=CHANNEL,
+        ts=TS,
+    )
+    return click.encode().encode()
 
 
 def posted_history(runner: DurableFunctionTestRunner) -> list[dict[str, Any]]:
@@ -176,3 +192,24 @@ def test_a_reason_is_asked_by_the_button_that_the_approval_function_posted_and_r
     history_with(runner, arn, "emit-decided")
     [decided] = [json.loads(sent["Detail"]) for sent in aws.events if sent["DetailType"] == "Approval Decided"]
     assert (decided["decision"], decided["reason"]) == ("rejected", "not on Fridays")
+
+
+def test_the_decision_of_an_execution_that_could_not_lock_its_message_is_shown_nevertheless(
+    aws: FakeAws, slack: FakeSlack, runner: DurableFunctionTestRunner
+) -> None:
+    arn = runner.run_async(input=json.dumps(PAYLOAD))
+    history_with(runner, arn, "post")
+    [posted] = [call.json for call in slack.called("chat.postMessage")]
+    [completed] = json.loads(posted["blocks"][-1]["elements"][0]["value"])["c"]
+    runner.send_callback_success(completed, vote(APPROVER))
+    history = history_with(runner, arn, "emit-decided")
+    history_with(runner, arn, "close-message")
+    before = slack.updates
+    aws.executed(EXECUTION, "TIMED_OUT", PAYLOAD, [e for e in history if e.get("Name") != "close-message"])
+
+    entry.handler(event("TIMED_OUT"), None)
+
+    [locked_by_function, locked_by_webhook] = slack.updates
+    assert before == [locked_by_function]
+    assert locked_by_webhook["blocks"][-1] == locked_by_function["blocks"][-1]
+    assert len([sent for sent in aws.events if sent["DetailType"] == "Approval Decided"]) == 1

@@ -173,15 +173,51 @@ def test_a_task_that_another_execution_claimed_is_left_to_it(aws: FakeAws, slack
     assert owner() == OTHER_EXECUTION
 
 
-@pytest.mark.parametrize("effective", ["answer-task", "emit-decided"])
-def test_an_execution_that_died_after_its_decision_took_effect_is_left_as_it_is(
-    aws: FakeAws, slack: FakeSlack, effective: str
+APPROVED = {
+    "decision": "approved",
+    "decided_by": [{"id": "U0123ABCD", "name": "ada", "at": "2026-11-25T14:05:00.000Z"}],
+    "reason": "tested",
+    "decided_at": "2026-11-25T14:05:00.000Z",
+    "execution_arn": EXECUTION,
+}
+DECIDED = step("decide", APPROVED)
+ANSWERED, EMITTED, CLOSED = (
+    step("answer-task", {"waited": True}),
+    step("emit-decided", None),
+    step("close-message", None),
+)
+
+
+@pytest.mark.parametrize(
+    ("done", "emitted"), [([ANSWERED], 1), ([EMITTED], 0), ([ANSWERED, EMITTED], 0)], ids=["task", "event", "both"]
+)
+def test_what_an_execution_left_undone_after_its_decision_took_effect_is_done_as_decided(
+    aws: FakeAws, slack: FakeSlack, records: Records, done: list[dict[str, Any]], emitted: int
 ) -> None:
-    aws.executed(EXECUTION, "TIMED_OUT", payload(), [POSTED, step(effective, {"waited": True})])
+    aws.executed(EXECUTION, "TIMED_OUT", payload(), [POSTED, DECIDED, *done])
     entry.handler(event("TIMED_OUT"), None)
     assert aws.failures == []
-    assert aws.events == []
-    assert slack.server.calls == []
+    [update] = slack.updates
+    assert update["blocks"][-1]["elements"][0]["text"].startswith("*✅ Approved* by <@U0123ABCD>")
+    assert update["blocks"][-1]["elements"][1]["text"] == "tested"
+    assert len(records("Approval Decided")) == len(aws.events) == emitted
+    for sent in aws.events:
+        added = {"execution_status": "TIMED_OUT", "environment": "prod"}
+        assert json.loads(sent["Detail"]) == APPROVED | added
+
+
+def test_an_execution_that_died_when_all_was_done_is_left_as_it_is(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.executed(EXECUTION, "STOPPED", payload(), [POSTED, DECIDED, ANSWERED, EMITTED, CLOSED])
+    entry.handler(event(), None)
+    assert (aws.failures, aws.events, slack.server.calls) == ([], [], [])
+
+
+def test_a_decision_without_effect_is_none(aws: FakeAws, slack: FakeSlack) -> None:
+    aws.executed(EXECUTION, "FAILED", payload(), [POSTED, DECIDED])
+    entry.handler(event("FAILED"), None)
+    assert aws.failures[0]["error"] == "Approval.Failed"
+    assert json.loads(aws.events[0]["Detail"])["decision"] == "failed"
+    assert "Stopped before a decision took effect" in json.dumps(slack.updates)
 
 
 def test_the_task_of_an_input_without_a_request_fails_although_nobody_was_asked(aws: FakeAws, slack: FakeSlack) -> None:
