@@ -177,6 +177,8 @@ class Planner:
 
     def add(self, folder: str, text: str) -> None:
         """Makes a folder that the repository does not have, with `text` as its main.tf, to be planned."""
+        if folder in self._ready:
+            raise ValueError(f"{folder} is there already: add it once, in a fixture, or choose another name")
         self._ready[folder] = self._initialise(folder, text)
 
     def plan(self, folder: str, variables: dict[str, Any], state: dict[str, Any] | None = None) -> Plan:

@@ -184,16 +184,21 @@ WRONG_WINDOWS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def test_every_form_of_a_schedule_is_taken(planner: Planner) -> None:
+@pytest.fixture(scope="module")
+def _many_gates(planner: Planner) -> None:
     planner.add("stacks/windows", MANY_GATES)
+
+
+@pytest.mark.usefixtures("_many_gates")
+def test_every_form_of_a_schedule_is_taken(planner: Planner) -> None:
     plan = planner.plan("stacks/windows", {"windows": GOOD_WINDOWS})
     assert {schedule["schedule_expression"] for schedule in plan.of("aws_scheduler_schedule").values()} == {
         window["schedule"] for window in GOOD_WINDOWS.values()
     }
 
 
+@pytest.mark.usefixtures("_many_gates")
 def test_a_window_that_cannot_be_is_refused_with_the_value_and_the_fix(planner: Planner) -> None:
-    planner.add("stacks/windows", MANY_GATES)
     windows = {name: WEEKLY | changed for name, (changed, _) in WRONG_WINDOWS.items()}
     text = planner.refused("stacks/windows", {"windows": windows})
     assert [message for _, message in WRONG_WINDOWS.values() if message not in text] == [], text
