@@ -125,6 +125,60 @@ def test_a_crash_anywhere_counts_every_vote_once(
     assert not killer.killed
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_anywhere_finds_a_message_whose_answer_was_lost(
+    make_gate: Callable[..., Gate], slack_api: SlackApi, stepfunctions: StepFunctions, when: str
+) -> None:
+    for number in range(1, MOST_CHECKPOINTS):
+        slack_api.will("chat.postMessage", Reply(takes_effect=True, drops=True))
+        gate = make_gate()
+        killer = Killer(gate, number, when)
+
+        arn = gate.ask(task_token=f"{TASK_TOKEN}{number}")
+        gate.wait(arn)
+        gate.click_message(slack_api.wait_for_message())
+        decision = gate.decision(arn)
+
+        assert decision["decision"] == "approved"
+        ((operation, answer),) = stepfunctions.answers
+        assert operation == "SendTaskSuccess"
+        assert json.loads(answer["output"]) == decision
+        (message,) = slack_api.messages.values()
+        assert decision["message"]["ts"] == message["ts"]
+        assert not buttons(message)
+        if not killer.killed:
+            break
+        slack_api.messages.clear()
+        stepfunctions.answers.clear()
+    assert number > 7
+    assert not killer.killed
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_anywhere_lets_a_request_time_out(
+    make_gate: Callable[..., Gate], slack_api: SlackApi, stepfunctions: StepFunctions, when: str
+) -> None:
+    # Side by side, since each takes as long as its request.
+    asked = []
+    for number in range(1, MOST_CHECKPOINTS):
+        gate = make_gate()
+        killer = Killer(gate, number, when)
+        asked.append((gate, killer, gate.ask(f"{number}", task_token=f"{TASK_TOKEN}{number}", timeout_seconds=5)))
+        if number == 24:
+            break
+    decisions = {arn: gate.decision(arn) for gate, _, arn in asked}
+
+    assert {decision["decision"] for decision in decisions.values()} == {"timed_out"}
+    answers = {json.loads(answer["cause"])["execution_arn"]: answer for _, answer in stepfunctions.answers}
+    assert len(stepfunctions.answers) == len(answers) == len(asked)
+    for arn, answer in answers.items():
+        assert (answer["error"], json.loads(answer["cause"])) == ("Approval.TimedOut", decisions[arn])
+    assert len(slack_api.messages) == len(asked)
+    assert not any(buttons(message) for message in slack_api.messages.values())
+    assert sum(killer.killed for _, killer, _ in asked) > 7
+    assert not asked[-1][1].killed
+
+
 def test_a_replay_shows_the_same_times(make_gate: Callable[..., Gate], slack_api: SlackApi) -> None:
     gate = make_gate()
     arn = gate.ask()
