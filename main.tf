@@ -13,6 +13,8 @@ locals {
     name        = split(":::", var.bucket.existing.arn)[1]
   }
 
+  notices = try(var.maintenance_gate.notices, null)
+
   # A claim has to outlive the execution that it names.
   claim_days = max(30, try(ceil(var.approval_gate.execution_timeout / 86400), 0) + 7)
 }
@@ -60,22 +62,32 @@ module "approval_gate" {
 
 module "slack_webhook" {
   source = "./modules/slack_webhook"
-  count  = var.approval_gate == null ? 0 : 1
+  count  = var.approval_gate == null && local.notices == null ? 0 : 1
 
-  approval_function_arn = module.approval_gate[0].function_arn
-  bucket                = local.bucket
-  environment           = var.environment
-  event_bus_name        = var.approval_gate.event_bus_name
-  lambda                = var.lambda
-  logs                  = var.logs
-  memory_size           = var.approval_gate.webhook.memory_size
-  name                  = var.name
-  package               = var.packages.slack_webhook
-  python                = var.python
-  reserved_concurrency  = var.approval_gate.webhook.reserved_concurrency
-  slack                 = var.slack
-  tags                  = var.tags
-  throttling            = var.approval_gate.webhook.throttling
+  bucket               = local.bucket
+  environment          = var.environment
+  lambda               = var.lambda
+  logs                 = var.logs
+  memory_size          = try(var.approval_gate.webhook.memory_size, null)
+  name                 = var.name
+  package              = var.packages.slack_webhook
+  python               = var.python
+  reserved_concurrency = try(var.approval_gate.webhook.reserved_concurrency, null)
+  slack                = var.slack
+  tags                 = var.tags
+  throttling           = try(var.approval_gate.webhook.throttling, null)
+
+  approval = var.approval_gate == null ? null : {
+    event_bus_name = var.approval_gate.event_bus_name
+    function_arn   = module.approval_gate[0].function_arn
+  }
+
+  maintenance = local.notices == null ? null : {
+    approvers          = local.notices.approvers
+    channel            = coalesce(local.notices.channel, var.slack.channel)
+    event_bus_name     = var.maintenance_gate.event_bus_name
+    function_alias_arn = module.maintenance_gate[0].alias_arn
+  }
 }
 
 module "maintenance_gate" {

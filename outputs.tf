@@ -80,6 +80,6 @@ output "slack_request_url" {
 }
 
 output "slack_webhook_function_name" {
-  description = "Name of the function that receives the clicks."
+  description = "Name of the function that receives the clicks and gives the notices of maintenance."
   value       = one(module.slack_webhook[*].function_name)
 }

@@ -111,7 +111,7 @@ variable "lambda" {
     - `permissions_boundary_arn`, `role_path`: of the execution roles.
     - `runtime`: `python3.13` or `python3.14`.
     - `tracing`: X-Ray active tracing.
-    - `vpc`: subnets and security groups; they need a way to the AWS APIs and, for the approval gate, to Slack.
+    - `vpc`: subnets and security groups; they need a way to the AWS APIs and, where `slack` is set, to Slack.
   EOT
   type = object({
     alarm_actions            = optional(list(string))
@@ -178,6 +178,7 @@ variable "maintenance_gate" {
     The maintenance gate; null turns it off, `{}` takes all defaults.
     - `event_bus_name`: EventBridge bus of this account and region that gets the events `Maintenance Began`, `Maintenance Ended` and `Maintenance Trouble`.
     - `memory_size`: MB of the function.
+    - `notices`: Slack messages when a maintenance begins, with a button that ends it, when it is over, and about trouble: `channel` by id (null: `slack.channel`), and the `approvers` who may click it, by Slack user id (`users`) and user group id (`groups`). They need `slack`.
     - `prefix`: key prefix of its flags and parked tasks. Two gates that share a bucket need two prefixes.
     - `reserved_concurrency`: -1 reserves nothing.
     - `resume_rate_per_second`: parked tasks that one drain resumes per second at most, 1 to 500; the account's quota for task answers refills with 300 per second in most regions. A high rate needs CPU, which comes with `memory_size`.
@@ -186,8 +187,15 @@ variable "maintenance_gate" {
     - `windows`: maintenance windows by name, each with a `schedule` (`at(2030-01-31T22:00:00)`, `cron(0 22 ? * SUN *)` or `rate(7 days)`, which begins at once), its `timezone` (UTC), `duration_minutes` (1 to 10080), `state_machine_names` (without `*`; all if left out) and a `reason`.
   EOT
   type = object({
-    event_bus_name         = optional(string, "default")
-    memory_size            = optional(number, 512)
+    event_bus_name = optional(string, "default")
+    memory_size    = optional(number, 512)
+    notices = optional(object({
+      approvers = object({
+        groups = optional(list(string), [])
+        users  = optional(list(string), [])
+      })
+      channel = optional(string)
+    }))
     prefix                 = optional(string, "maintenance")
     reserved_concurrency   = optional(number, -1)
     resume_rate_per_second = optional(number, 200)
@@ -206,6 +214,21 @@ variable "maintenance_gate" {
   validation {
     condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.maintenance_gate.event_bus_name)) || var.maintenance_gate == null
     error_message = "maintenance_gate.event_bus_name is \"${try(var.maintenance_gate.event_bus_name, "")}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
+  }
+
+  validation {
+    condition     = try(var.maintenance_gate.notices, null) == null || var.slack != null
+    error_message = "maintenance_gate.notices is set but slack is null: set slack = { bot_token_secret_arn, signing_secret_secret_arn, channel }, or leave notices out."
+  }
+
+  validation {
+    condition     = try(var.maintenance_gate.notices, null) == null || try(length(concat(var.maintenance_gate.notices.approvers.users, var.maintenance_gate.notices.approvers.groups)) > 0 && alltrue([for id in var.maintenance_gate.notices.approvers.users : can(regex("^[UW][A-Z0-9]+$", id))]) && alltrue([for id in var.maintenance_gate.notices.approvers.groups : can(regex("^S[A-Z0-9]+$", id))]), false)
+    error_message = "maintenance_gate.notices.approvers is ${jsonencode(try(var.maintenance_gate.notices.approvers, {}))}: give at least one Slack user id such as \"U0123ABCD\" (profile, \"Copy member ID\") in users, or user group id such as \"S0123ABCD\" in groups, not names."
+  }
+
+  validation {
+    condition     = try(var.maintenance_gate.notices, null) == null || var.slack == null || can(regex("^[CG][A-Z0-9]{2,}$", coalesce(var.maintenance_gate.notices.channel, var.slack.channel)))
+    error_message = "maintenance_gate.notices.channel is \"${try(coalesce(var.maintenance_gate.notices.channel, var.slack.channel), "")}\" (slack.channel where it is left out): give the id of a channel such as \"C0123ABCD\", not its name, because Slack finds a channel's messages by its id only."
   }
 
   validation {
@@ -272,9 +295,9 @@ variable "python" {
 
 variable "slack" {
   description = <<-EOT
-    Slack; the approval gate needs it.
+    Slack; the approval gate needs it, and `maintenance_gate.notices`.
     - `api_url`: address of the Web API (GovSlack: `https://slack-gov.com/api/`).
-    - `app_name`: name of the Slack app in the output `slack_app_manifest`; null means `Approvals <name>`.
+    - `app_name`: name of the Slack app in the output `slack_app_manifest`; null means `Approvals <name>`, or `Maintenance <name>` without the approval gate.
     - `bot_token_secret_arn`, `signing_secret_secret_arn`: ARNs of the Secrets Manager secrets or SSM parameters that hold them. The values themselves stay out of Terraform.
     - `channel`: id (best: it survives a rename) or `#name` of the channel to ask in where a request names none.
     - `kms_key_arns`: KMS keys of the secrets, if they are your own.

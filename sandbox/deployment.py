@@ -24,15 +24,23 @@ from botocore.config import Config
 from sandbox.processes import ROOT, ProcessError, server, tail
 from sandbox.provider_bridge import mirror
 from sandbox.slack.client import SlackSandbox
-from sandbox.slack.workspace import ALICE, APPROVALS, BOB
+from sandbox.slack.workspace import ALICE, APPROVALS, BOB, OPERATIONS
 from sandbox.terraform import Json, Say, Terraform, durable_functions, environment
 
 REGION = "us-east-2"
 NAME = "orders"
 STATE_MACHINE = "Order"
+WINDOW = "upgrade"
 EXAMPLE = Path("examples") / "complete"
 SCRATCH = ROOT / ".sandbox"
 
+# It comes only when somebody fires it.
+_WINDOW = {
+    "duration_minutes": 60,
+    "reason": "Upgrade of the database",
+    "schedule": "at(2099-12-31T22:00:00)",
+    "state_machine_names": [STATE_MACHINE],
+}
 _AWS_LOG = "aws.log"
 _CHECKOUT = "checkout"
 _POLL = 0.1
@@ -278,6 +286,8 @@ def _variables(sandbox: Sandbox) -> Json:
         "environment": "sandbox",
         "execution_timeout": 86400,
         "force_destroy": True,
+        "maintenance_channel": OPERATIONS.id,
+        "maintenance_windows": {WINDOW: _WINDOW},
         "name": NAME,
         "region": REGION,
         "slack": {

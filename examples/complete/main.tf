@@ -15,7 +15,13 @@ module "workflow_gates" {
     execution_timeout = var.execution_timeout
   }
 
-  maintenance_gate = {}
+  maintenance_gate = {
+    notices = {
+      approvers = { users = var.approvers }
+      channel   = var.maintenance_channel
+    }
+    windows = var.maintenance_windows
+  }
 
   bucket = {
     force_destroy = var.force_destroy

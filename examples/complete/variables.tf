@@ -11,7 +11,7 @@ variable "approval_timeout" {
 }
 
 variable "approvers" {
-  description = "Slack user ids of those who may decide."
+  description = "Slack user ids of those who may decide, and end a maintenance by the button on its message."
   type        = list(string)
   nullable    = false
 
@@ -22,7 +22,7 @@ variable "approvers" {
 }
 
 variable "environment" {
-  description = "Label that approval messages show."
+  description = "Label that messages show."
   type        = string
   default     = "example"
 }
@@ -39,6 +39,25 @@ variable "force_destroy" {
   type        = bool
   default     = false
   nullable    = false
+}
+
+variable "maintenance_channel" {
+  description = "Id of the channel that is told of maintenance; null means the channel to ask in."
+  type        = string
+  default     = null
+}
+
+variable "maintenance_windows" {
+  description = "Maintenance windows by name, as the module's `maintenance_gate.windows`."
+  type = map(object({
+    duration_minutes    = number
+    reason              = optional(string)
+    schedule            = string
+    state_machine_names = optional(list(string))
+    timezone            = optional(string, "UTC")
+  }))
+  default  = {}
+  nullable = false
 }
 
 variable "name" {

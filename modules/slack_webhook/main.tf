@@ -4,29 +4,31 @@ locals {
   path          = "/slack/interactions"
   request_url   = "${aws_apigatewayv2_api.this.api_endpoint}${local.path}"
 
-  # Events go to a bus beside the approval function.
-  approval_arn = split(":", var.approval_function_arn)
+  asks     = var.approval != null
+  notifies = var.maintenance != null
 
   # https://docs.slack.dev/reference/app-manifest
   slack_app_manifest = {
     _metadata = { major_version = 1, minor_version = 1 }
     display_information = {
-      name        = coalesce(var.slack.app_name, substr("Approvals ${var.name}", 0, 35))
-      description = "Asks for approvals on behalf of workflows in AWS."
+      name        = coalesce(var.slack.app_name, substr("${local.asks ? "Approvals" : "Maintenance"} ${var.name}", 0, 35))
+      description = local.asks ? "Asks for approvals on behalf of workflows in AWS." : "Tells of maintenance of workflows in AWS."
     }
     features = {
       # Without the tab Slack delivers no direct messages of the app; people cannot write to it.
       app_home = { home_tab_enabled = false, messages_tab_enabled = true, messages_tab_read_only_enabled = true }
-      bot_user = { display_name = "${var.name}-approvals", always_online = true }
+      bot_user = { display_name = "${var.name}-${local.asks ? "approvals" : "maintenance"}", always_online = true }
     }
     oauth_config = {
       scopes = {
-        bot = [
-          "channels:history", # whether a message arrived when the connection broke, in public channels
-          "chat:write",
-          "groups:history", # the same in private channels
-          "usergroups:read",
-        ]
+        bot = concat(
+          [
+            "channels:history", # whether a message arrived when the connection broke, in public channels; notices, to find theirs
+            "chat:write",
+            "groups:history", # the same in private channels
+          ],
+          local.asks || local.notifies && length(try(var.maintenance.approvers.groups, [])) > 0 ? ["usergroups:read"] : [],
+        )
       }
     }
     settings = {
@@ -43,7 +45,7 @@ module "function" {
 
   bucket               = var.bucket
   code                 = merge(jsondecode(file("${local.functions}/packages.json")).slack_webhook, { root = local.functions })
-  description          = "Approval gate: receives the clicks from Slack"
+  description          = "Receives the clicks from Slack, and tells of maintenance there"
   lambda               = var.lambda
   logs                 = var.logs
   memory_size          = var.memory_size
@@ -52,34 +54,70 @@ module "function" {
   python               = var.python
   reserved_concurrency = var.reserved_concurrency
   tags                 = var.tags
-  timeout              = 30 # a click takes less than 3 seconds; status events read histories
+  timeout              = 30 # a click takes less than 3 seconds; events read histories
 
-  environment_variables = {
-    APPROVAL_FUNCTION_ARN    = var.approval_function_arn
-    BUCKET                   = var.bucket.name
-    ENVIRONMENT              = coalesce(var.environment, var.name)
-    EVENT_BUS_NAME           = var.event_bus_name
-    SLACK_API_URL            = var.slack.api_url
-    SLACK_BOT_TOKEN_ARN      = var.slack.bot_token_secret_arn
-    SLACK_SIGNING_SECRET_ARN = var.slack.signing_secret_secret_arn
-  }
+  environment_variables = merge(
+    {
+      ENVIRONMENT              = coalesce(var.environment, var.name)
+      SLACK_API_URL            = var.slack.api_url
+      SLACK_BOT_TOKEN_ARN      = var.slack.bot_token_secret_arn
+      SLACK_SIGNING_SECRET_ARN = var.slack.signing_secret_secret_arn
+    },
+    !local.asks ? {} : {
+      APPROVAL_FUNCTION_ARN = var.approval.function_arn
+      BUCKET                = var.bucket.name
+      EVENT_BUS_NAME        = var.approval.event_bus_name
+    },
+    !local.notifies ? {} : {
+      MAINTENANCE_APPROVERS    = jsonencode(var.maintenance.approvers)
+      MAINTENANCE_CHANNEL      = var.maintenance.channel
+      MAINTENANCE_FUNCTION_ARN = var.maintenance.function_alias_arn
+    },
+  )
 
-  # The click comes synchronously; this is for the status events of executions that died.
+  # Clicks come synchronously; this is for the events. After the last retry they go to the failed events.
   event_invoke = {}
 
-  invokers = {
-    SlackApi = {
-      principal  = "apigateway.amazonaws.com"
-      source_arn = "${aws_apigatewayv2_api.this.execution_arn}/*/POST${local.path}"
-    }
-    ApprovalStatus = {
-      principal  = "events.amazonaws.com"
-      source_arn = aws_cloudwatch_event_rule.status.arn
-    }
-  }
-
-  statements = merge(
+  invokers = merge(
     {
+      SlackApi = {
+        principal  = "apigateway.amazonaws.com"
+        source_arn = "${aws_apigatewayv2_api.this.execution_arn}/*/POST${local.path}"
+      }
+    },
+    !local.asks ? {} : {
+      ApprovalStatus = {
+        principal  = "events.amazonaws.com"
+        source_arn = aws_cloudwatch_event_rule.status[0].arn
+      }
+    },
+    !local.notifies ? {} : {
+      MaintenanceNotices = {
+        principal  = "events.amazonaws.com"
+        source_arn = aws_cloudwatch_event_rule.notices[0].arn
+      }
+    },
+  )
+
+  statements = merge(concat(
+    [{
+      SlackBotToken = {
+        actions   = [strcontains(var.slack.bot_token_secret_arn, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
+        resources = [var.slack.bot_token_secret_arn]
+      }
+      SlackSigningSecret = {
+        actions   = [strcontains(var.slack.signing_secret_secret_arn, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
+        resources = [var.slack.signing_secret_secret_arn]
+      }
+    }],
+    length(var.slack.kms_key_arns) == 0 ? [] : [{
+      SlackSecretKeys = {
+        actions    = ["kms:Decrypt"]
+        conditions = { StringLike = { "kms:ViaService" = ["secretsmanager.*", "ssm.*"] } }
+        resources  = var.slack.kms_key_arns
+      }
+    }],
+    [for approval in var.approval[*] : {
       # The task of an execution that died before it claimed its token is claimed here.
       Claims = {
         actions   = ["s3:GetObject", "s3:PutObject"]
@@ -98,19 +136,12 @@ module "function" {
           "lambda:GetDurableExecutionHistory",
           "lambda:SendDurableExecutionCallbackSuccess",
         ]
-        resources = ["${var.approval_function_arn}:*"]
+        resources = ["${approval.function_arn}:*"]
       }
+      # The bus is beside the approval function.
       Events = {
         actions   = ["events:PutEvents"]
-        resources = [join(":", ["arn", local.approval_arn[1], "events", local.approval_arn[3], local.approval_arn[4], "event-bus/${var.event_bus_name}"])]
-      }
-      SlackBotToken = {
-        actions   = [strcontains(var.slack.bot_token_secret_arn, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
-        resources = [var.slack.bot_token_secret_arn]
-      }
-      SlackSigningSecret = {
-        actions   = [strcontains(var.slack.signing_secret_secret_arn, ":ssm:") ? "ssm:GetParameter" : "secretsmanager:GetSecretValue"]
-        resources = [var.slack.signing_secret_secret_arn]
+        resources = ["${replace(approval.function_arn, "/:lambda:(.*):function:.*/", ":events:$1")}:event-bus/${approval.event_bus_name}"]
       }
       # A task token belongs to no resource that a policy could name: "Actions, resources, and condition keys for
       # AWS Step Functions" in the service authorization reference.
@@ -118,21 +149,20 @@ module "function" {
         actions   = ["states:SendTaskFailure"]
         resources = ["*"]
       }
-    },
-    var.bucket.kms_key_arn == null ? {} : {
+    }],
+    !local.asks || var.bucket.kms_key_arn == null ? [] : [{
       BucketKey = {
         actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
         resources = [var.bucket.kms_key_arn]
       }
-    },
-    length(var.slack.kms_key_arns) == 0 ? {} : {
-      SlackSecretKeys = {
-        actions    = ["kms:Decrypt"]
-        conditions = { StringLike = { "kms:ViaService" = ["secretsmanager.*", "ssm.*"] } }
-        resources  = var.slack.kms_key_arns
+    }],
+    !local.notifies ? [] : [{
+      EndMaintenance = {
+        actions   = ["lambda:InvokeFunction"]
+        resources = [var.maintenance.function_alias_arn]
       }
-    },
-  )
+    }],
+  )...)
 }
 
 resource "aws_apigatewayv2_api" "this" {
@@ -196,6 +226,8 @@ resource "aws_apigatewayv2_stage" "this" {
 
 # Executions that ended without their own code: the waiting task is failed and the message locked.
 resource "aws_cloudwatch_event_rule" "status" {
+  count = local.asks ? 1 : 0
+
   description = "Approval executions that were stopped, failed or timed out"
   name        = "${var.name}-approval-status"
   tags        = var.tags
@@ -205,14 +237,41 @@ resource "aws_cloudwatch_event_rule" "status" {
     detail-type = ["Durable Execution Status Change"]
     detail = {
       # The event may name the function or the version.
-      functionArn = [var.approval_function_arn, { prefix = "${var.approval_function_arn}:" }]
+      functionArn = [var.approval.function_arn, { prefix = "${var.approval.function_arn}:" }]
       status      = ["FAILED", "STOPPED", "TIMED_OUT"]
     }
   })
 }
 
 resource "aws_cloudwatch_event_target" "status" {
+  count = local.asks ? 1 : 0
+
   arn       = module.function.alias_arn
-  rule      = aws_cloudwatch_event_rule.status.name
+  rule      = aws_cloudwatch_event_rule.status[0].name
   target_id = "slack-webhook"
+}
+
+# What the maintenance function tells, and no other one on the same bus.
+resource "aws_cloudwatch_event_rule" "notices" {
+  count = local.notifies ? 1 : 0
+
+  description    = "Maintenance began or ended, or needs an operator"
+  event_bus_name = var.maintenance.event_bus_name
+  name           = "${var.name}-maintenance-notices"
+  tags           = var.tags
+
+  event_pattern = jsonencode({
+    source      = ["workflow-gates.maintenance"]
+    detail-type = ["Maintenance Began", "Maintenance Ended", "Maintenance Trouble"]
+    resources   = [replace(var.maintenance.function_alias_arn, "/:[^:]+$/", "")] # without the alias
+  })
+}
+
+resource "aws_cloudwatch_event_target" "notices" {
+  count = local.notifies ? 1 : 0
+
+  arn            = module.function.alias_arn
+  event_bus_name = var.maintenance.event_bus_name
+  rule           = aws_cloudwatch_event_rule.notices[0].name
+  target_id      = "slack-webhook"
 }

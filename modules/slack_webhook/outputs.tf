@@ -22,6 +22,6 @@ output "role_name" {
 }
 
 output "slack_app_manifest" {
-  description = "Manifest (JSON) to paste at api.slack.com/apps: the app with the scopes that the gate uses, and with the request URL."
+  description = "Manifest (JSON) to paste at api.slack.com/apps: the app with the scopes that the gates use, and with the request URL."
   value       = jsonencode(local.slack_app_manifest)
 }

@@ -1,11 +1,28 @@
-variable "approval_function_arn" {
-  description = "Unqualified ARN of the approval function (output `function_arn` of `modules/approval_gate`)."
-  type        = string
-  nullable    = false
+variable "approval" {
+  description = <<-EOT
+    The approval gate; null where only the maintenance gate uses Slack.
+    - `event_bus_name`: EventBridge bus of this account and region that gets the event `Approval Decided` of an approval that died.
+    - `function_arn`: unqualified ARN of the approval function (output `function_arn` of `modules/approval_gate`).
+  EOT
+  type = object({
+    event_bus_name = optional(string, "default")
+    function_arn   = string
+  })
+  default = null
 
   validation {
-    condition     = can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[A-Za-z0-9_-]+$", var.approval_function_arn))
-    error_message = "approval_function_arn is \"${var.approval_function_arn}\": give the unqualified ARN arn:aws:lambda:REGION:ACCOUNT:function:NAME, without version or alias."
+    condition     = var.approval == null || can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[A-Za-z0-9_-]+$", var.approval.function_arn))
+    error_message = "approval.function_arn is \"${try(var.approval.function_arn, "")}\": give the unqualified ARN arn:aws:lambda:REGION:ACCOUNT:function:NAME, without version or alias."
+  }
+
+  validation {
+    condition     = var.approval == null || can(regex("^[A-Za-z0-9._/-]{1,256}$", var.approval.event_bus_name))
+    error_message = "approval.event_bus_name is \"${try(var.approval.event_bus_name, "")}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
+  }
+
+  validation {
+    condition     = var.approval != null || var.maintenance != null
+    error_message = "approval and maintenance are both null: set at least one of them, or leave the module out, because nothing would come from Slack."
   }
 }
 
@@ -23,18 +40,6 @@ variable "environment" {
   description = "Label that messages show, so that people see what they decide about, for example \"production\"; null means `name`."
   type        = string
   default     = null
-}
-
-variable "event_bus_name" {
-  description = "EventBridge bus of this account and region that gets the events `Approval Requested` and `Approval Decided`."
-  type        = string
-  default     = "default"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.event_bus_name))
-    error_message = "event_bus_name is \"${var.event_bus_name}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
-  }
 }
 
 variable "lambda" {
@@ -65,6 +70,46 @@ variable "logs" {
   })
   default  = {}
   nullable = false
+}
+
+variable "maintenance" {
+  description = <<-EOT
+    Notices of the maintenance gate, with a button that ends a maintenance; null gives none.
+    - `approvers`: who may click it: Slack user ids (`users`) and user group ids (`groups`), at least one.
+    - `channel`: id of the channel that is told.
+    - `event_bus_name`: the maintenance gate's EventBridge bus.
+    - `function_alias_arn`: ARN of the maintenance function's alias (output `alias_arn` of `modules/maintenance_gate`).
+  EOT
+  type = object({
+    approvers = object({
+      groups = optional(list(string), [])
+      users  = optional(list(string), [])
+    })
+    channel            = string
+    event_bus_name     = optional(string, "default")
+    function_alias_arn = string
+  })
+  default = null
+
+  validation {
+    condition     = var.maintenance == null || can(regex("^arn:[^:]+:lambda:[^:]+:[0-9]{12}:function:[A-Za-z0-9_-]+:[A-Za-z0-9_-]+$", var.maintenance.function_alias_arn))
+    error_message = "maintenance.function_alias_arn is \"${try(var.maintenance.function_alias_arn, "")}\": give the ARN of the alias, arn:aws:lambda:REGION:ACCOUNT:function:NAME:ALIAS."
+  }
+
+  validation {
+    condition     = var.maintenance == null || can(regex("^[A-Za-z0-9._/-]{1,256}$", var.maintenance.event_bus_name))
+    error_message = "maintenance.event_bus_name is \"${try(var.maintenance.event_bus_name, "")}\": give the name (not ARN) of an event bus, \"default\" or one of your own."
+  }
+
+  validation {
+    condition     = var.maintenance == null || can(regex("^[CG][A-Z0-9]{2,}$", var.maintenance.channel))
+    error_message = "maintenance.channel is \"${try(var.maintenance.channel, "")}\": give the id of a channel such as \"C0123ABCD\", not its name: Slack finds a channel's messages by its id only."
+  }
+
+  validation {
+    condition     = var.maintenance == null || try(length(concat(var.maintenance.approvers.users, var.maintenance.approvers.groups)) > 0 && alltrue([for id in var.maintenance.approvers.users : can(regex("^[UW][A-Z0-9]+$", id))]) && alltrue([for id in var.maintenance.approvers.groups : can(regex("^S[A-Z0-9]+$", id))]), false)
+    error_message = "maintenance.approvers is ${jsonencode(try(var.maintenance.approvers, {}))}: give at least one Slack user id such as \"U0123ABCD\" in users, or user group id such as \"S0123ABCD\" in groups, not names."
+  }
 }
 
 variable "memory_size" {
@@ -113,7 +158,7 @@ variable "slack" {
   description = <<-EOT
     Slack:
     - `api_url`: address of the Web API (GovSlack: `https://slack-gov.com/api/`).
-    - `app_name`: name of the Slack app in the manifest; null means `Approvals <name>`.
+    - `app_name`: name of the Slack app in the manifest; null means `Approvals <name>`, or `Maintenance <name>` without approvals.
     - `bot_token_secret_arn`, `signing_secret_secret_arn`: ARNs of the Secrets Manager secrets or SSM parameters that hold them.
     - `kms_key_arns`: KMS keys of the secrets, if they are your own.
   EOT

@@ -51,6 +51,16 @@ def test_the_complete_example_has_a_state_machine_that_checks_in_and_asks(planne
     approval = plan.one("module.approval_gate[0].module.function.aws_lambda_function.this")
     assert approval["durable_config"] == [{"execution_timeout": 2678400, "retention_period": 14}]
     assert plan.one("aws_s3_bucket.this")["force_destroy"] is False
+    notices = plan.one("module.slack_webhook[0].aws_cloudwatch_event_rule.notices[0]")
+    assert notices["name"] == "orders-maintenance-notices"
+    assert plan.counts.get("aws_scheduler_schedule", 0) == 0
+
+
+def test_the_complete_example_takes_maintenance_windows_as_its_readme_writes_them(planner: Planner) -> None:
+    windows = {"weekly": {"schedule": "cron(0 3 ? * SUN *)", "duration_minutes": 60}}
+    plan = planner.plan("examples/complete", {**VARIABLES["complete"], "maintenance_windows": windows})
+    (schedule,) = plan.of("aws_scheduler_schedule").values()
+    assert (schedule["name"], schedule["schedule_expression_timezone"]) == ("weekly", "UTC")
 
 
 def test_the_approval_only_example_has_no_maintenance_gate_and_no_secret_value(planner: Planner) -> None:

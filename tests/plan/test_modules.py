@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 BUCKET = {"arn": "arn:aws:s3:::shop", "name": "shop"}
 KEY = arn("kms", "key/1")
 APPROVAL = arn("lambda", "function:orders-approval")
+MAINTENANCE = arn("lambda", "function:orders-maintenance")
 CODE = {"folders": ["maintenance", "shared"], "root": "../../functions", "services": ["s3"]}
 FUNCTION = {
     "aws_cloudwatch_log_group": 1,
@@ -99,15 +100,41 @@ def test_the_approval_gate_stands_alone(planner: Planner) -> None:
     assert (environment["ENVIRONMENT"], environment["DEFAULT_TIMEOUT_SECONDS"]) == ("production", "780")
 
 
+WEBHOOK = {
+    "bucket": BUCKET,
+    "name": "orders",
+    "slack": {name: value for name, value in SLACK.items() if name != "channel"},
+}
+
+
 def test_the_slack_webhook_stands_alone(planner: Planner) -> None:
-    slack = {name: value for name, value in SLACK.items() if name != "channel"}
-    variables = {"approval_function_arn": APPROVAL, "bucket": BUCKET, "name": "orders", "slack": slack}
     throttling = {"burst_limit": 5, "rate_limit": 2}
-    plan = planner.plan("modules/slack_webhook", {**variables, "throttling": throttling})
+    approval = {"event_bus_name": "shop", "function_arn": APPROVAL}
+    plan = planner.plan("modules/slack_webhook", {**WEBHOOK, "approval": approval, "throttling": throttling})
     assert plan.counts["aws_apigatewayv2_route"] == 1
     assert plan.one("aws_apigatewayv2_stage.this")["default_route_settings"][0]["throttling_rate_limit"] == 2
     (pattern,) = (json.loads(v["event_pattern"]) for v in plan.of("aws_cloudwatch_event_rule").values())
     assert pattern["detail"]["functionArn"] == [APPROVAL, {"prefix": f"{APPROVAL}:"}]
+
+
+def test_the_slack_webhook_gives_notices_without_an_approval_gate(planner: Planner) -> None:
+    maintenance = {
+        "approvers": {"users": ["U0123ABCD"]},
+        "channel": "C0123ABCD",
+        "event_bus_name": "shop",
+        "function_alias_arn": f"{MAINTENANCE}:live",
+    }
+    plan = planner.settled("modules/slack_webhook", {**WEBHOOK, "maintenance": maintenance})
+    (rule,) = plan.of("aws_cloudwatch_event_rule").values()
+    assert (rule["name"], rule["event_bus_name"]) == ("orders-maintenance-notices", "shop")
+    assert json.loads(rule["event_pattern"])["resources"] == [MAINTENANCE]
+    (target,) = plan.of("aws_cloudwatch_event_target").values()
+    assert (target["rule"], target["event_bus_name"]) == ("orders-maintenance-notices", "shop")
+    manifest = json.loads(plan.outputs["slack_app_manifest"])
+    assert manifest["display_information"]["name"] == "Maintenance orders"
+    assert manifest["features"]["bot_user"]["display_name"] == "orders-maintenance"
+    # No user group may click, so nobody has to know who is in one.
+    assert manifest["oauth_config"]["scopes"]["bot"] == ["channels:history", "chat:write", "groups:history"]
 
 
 def test_the_maintenance_gate_stands_alone(planner: Planner) -> None:
@@ -260,14 +287,22 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "slack_webhook": (
         {
-            "approval_function_arn": f"{APPROVAL}:live",
             "bucket": BUCKET,
+            "maintenance": {
+                "approvers": {"groups": ["operators"], "users": ["alice"]},
+                "channel": "#operations",
+                "event_bus_name": "my bus",
+                "function_alias_arn": MAINTENANCE,
+            },
             "name": "orders",
             "slack": {**SLACK, "api_url": "slack.com"},
             "throttling": {"burst_limit": 0},
         },
         [
-            f'approval_function_arn is "{APPROVAL}:live": give the unqualified ARN',
+            'maintenance.approvers is {"groups":["operators"],"users":["alice"]}: give at least one Slack user id',
+            'maintenance.channel is "#operations": give the id of a channel',
+            'maintenance.event_bus_name is "my bus": give the name (not ARN)',
+            f'maintenance.function_alias_arn is "{MAINTENANCE}": give the ARN of the alias',
             'slack.api_url is "slack.com": give an https:// address',
             "both limits must be at least 1, or no click gets through",
         ],
@@ -291,6 +326,18 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         ],
     ),
 }
+
+
+def test_a_slack_webhook_that_nothing_would_come_to_is_refused(planner: Planner) -> None:
+    text = planner.refused("modules/slack_webhook", WEBHOOK)
+    assert "approval and maintenance are both null: set at least one of them" in text
+
+
+def test_a_slack_webhook_of_a_wrong_approval_function_is_refused(planner: Planner) -> None:
+    approval = {"event_bus_name": "", "function_arn": f"{APPROVAL}:live"}
+    text = planner.refused("modules/slack_webhook", {**WEBHOOK, "approval": approval})
+    assert f'approval.function_arn is "{APPROVAL}:live": give the unqualified ARN' in text
+    assert 'approval.event_bus_name is "": give the name (not ARN)' in text
 
 
 @pytest.mark.parametrize("module", WRONG)

@@ -41,16 +41,11 @@ BUCKET_COUNTS = {
     "aws_s3_bucket_public_access_block": 1,
     "aws_s3_bucket_server_side_encryption_configuration": 1,
 }
-APPROVAL_COUNTS = {  # besides two functions
-    "aws_apigatewayv2_api": 1,
-    "aws_apigatewayv2_integration": 1,
-    "aws_apigatewayv2_route": 1,
-    "aws_apigatewayv2_stage": 1,
+APPROVAL_COUNTS = {  # besides two functions, and what Slack needs anyway
     "aws_cloudwatch_event_rule": 1,
     "aws_cloudwatch_event_target": 1,
-    "aws_cloudwatch_log_group": 1,  # access log
     "aws_iam_role_policy": 1,  # checkpoints
-    "aws_lambda_permission": 2,
+    "aws_lambda_permission": 1,
 }
 MAINTENANCE_COUNTS = {  # besides a function
     "aws_cloudwatch_event_rule": 2,
@@ -58,6 +53,20 @@ MAINTENANCE_COUNTS = {  # besides a function
     "aws_lambda_function_recursion_config": 1,
     "aws_lambda_permission": 2,
 }
+NOTICES_COUNTS = {  # besides what Slack needs anyway
+    "aws_cloudwatch_event_rule": 1,
+    "aws_cloudwatch_event_target": 1,
+    "aws_lambda_permission": 1,
+}
+SLACK_COUNTS = {  # besides a function
+    "aws_apigatewayv2_api": 1,
+    "aws_apigatewayv2_integration": 1,
+    "aws_apigatewayv2_route": 1,
+    "aws_apigatewayv2_stage": 1,
+    "aws_cloudwatch_log_group": 1,  # access log
+    "aws_lambda_permission": 1,
+}
+NOTICES: dict[str, Any] = {"approvers": {"groups": ["S0123ABCD"], "users": ["U0123ABCD"]}}
 LOGS = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"]}
 CLAIMS: dict[str, dict[str, Any]] = {
     "Claims": {
@@ -162,6 +171,15 @@ POLICIES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+END_MAINTENANCE = {
+    "EndMaintenance": {
+        "Effect": "Allow",
+        "Action": ["lambda:InvokeFunction"],
+        "Resource": [arn("lambda", "function:orders-maintenance:live")],
+    }
+}
+
+
 def total(*counts: dict[str, int]) -> dict[str, int]:
     return {name: sum(count.get(name, 0) for count in counts) for name in {name for count in counts for name in count}}
 
@@ -178,7 +196,9 @@ def function(request: pytest.FixtureRequest) -> str:
 
 
 def test_both_gates_make_exactly_these_resources(both: Plan) -> None:
-    assert both.counts == total(BUCKET_COUNTS, *[FUNCTION_COUNTS] * 3, APPROVAL_COUNTS, MAINTENANCE_COUNTS)
+    assert both.counts == total(
+        BUCKET_COUNTS, *[FUNCTION_COUNTS] * 3, SLACK_COUNTS, APPROVAL_COUNTS, MAINTENANCE_COUNTS
+    )
 
 
 def test_without_the_approval_gate_nothing_of_it_is_made(planner: Planner) -> None:
@@ -197,7 +217,7 @@ def test_without_the_approval_gate_nothing_of_it_is_made(planner: Planner) -> No
 
 def test_without_the_maintenance_gate_nothing_of_it_is_made(planner: Planner) -> None:
     plan = planner.plan(".", {name: value for name, value in BOTH.items() if name != "maintenance_gate"})
-    assert plan.counts == total(BUCKET_COUNTS, *[FUNCTION_COUNTS] * 2, APPROVAL_COUNTS)
+    assert plan.counts == total(BUCKET_COUNTS, *[FUNCTION_COUNTS] * 2, SLACK_COUNTS, APPROVAL_COUNTS)
     assert plan.null_outputs == {
         "maintenance_caller_policy_json",
         "maintenance_function_arn",
@@ -205,6 +225,74 @@ def test_without_the_maintenance_gate_nothing_of_it_is_made(planner: Planner) ->
         "maintenance_task_state",
         "maintenance_task_state_jsonata",
     }
+
+
+def test_notices_of_maintenance_come_with_the_webhook_of_the_approval_gate(planner: Planner) -> None:
+    gate = {"event_bus_name": "shop", "notices": NOTICES}
+    plan = planner.settled(".", {**BOTH, "maintenance_gate": gate})
+    counts = total(BUCKET_COUNTS, *[FUNCTION_COUNTS] * 3, SLACK_COUNTS, APPROVAL_COUNTS, MAINTENANCE_COUNTS)
+    assert plan.counts == total(counts, NOTICES_COUNTS)
+    webhook = FUNCTIONS["slack-webhook"]
+    policy = statements(plan.one(f"{webhook}.aws_iam_role_policy.this")["policy"])
+    assert policy == POLICIES["slack-webhook"] | END_MAINTENANCE
+    variables = plan.one(f"{webhook}.aws_lambda_function.this")["environment"][0]["variables"]
+    assert {name: value for name, value in variables.items() if name.startswith("MAINTENANCE")} == {
+        "MAINTENANCE_APPROVERS": '{"groups":["S0123ABCD"],"users":["U0123ABCD"]}',
+        "MAINTENANCE_CHANNEL": SLACK["channel"],
+        "MAINTENANCE_FUNCTION_ARN": arn("lambda", "function:orders-maintenance:live"),
+    }
+    rule = plan.one("module.slack_webhook[0].aws_cloudwatch_event_rule.notices[0]")
+    assert (rule["name"], rule["event_bus_name"]) == ("orders-maintenance-notices", "shop")
+    assert json.loads(rule["event_pattern"]) == {
+        "source": ["workflow-gates.maintenance"],
+        "detail-type": ["Maintenance Began", "Maintenance Ended", "Maintenance Trouble"],
+        # Another gate of the account may use the same bus.
+        "resources": [arn("lambda", "function:orders-maintenance")],
+    }
+    target = plan.one("module.slack_webhook[0].aws_cloudwatch_event_target.notices[0]")
+    assert (target["rule"], target["event_bus_name"], target["arn"]) == (
+        "orders-maintenance-notices",
+        "shop",
+        arn("lambda", "function:orders-slack-webhook:live"),
+    )
+    permission = plan.one(f'{webhook}.aws_lambda_permission.this["MaintenanceNotices"]')
+    assert (permission["principal"], permission["source_arn"], permission["qualifier"]) == (
+        "events.amazonaws.com",
+        arn("events", "rule/orders-maintenance-notices"),
+        "live",
+    )
+    # The same app as without notices: what they need it has already.
+    manifest = json.loads(plan.outputs["slack_app_manifest"])
+    assert manifest["display_information"]["name"] == "Approvals orders"
+    scopes = ["channels:history", "chat:write", "groups:history", "usergroups:read"]
+    assert manifest["oauth_config"] == {"scopes": {"bot": scopes}}
+
+
+def test_notices_of_maintenance_need_no_approval_gate(planner: Planner) -> None:
+    notices = NOTICES | {"channel": "C0OPERATIONS"}
+    plan = planner.settled(".", {"name": "orders", "maintenance_gate": {"notices": notices}, "slack": SLACK})
+    counts = total(BUCKET_COUNTS, *[FUNCTION_COUNTS] * 2, SLACK_COUNTS, MAINTENANCE_COUNTS, NOTICES_COUNTS)
+    assert plan.counts == counts
+    webhook = FUNCTIONS["slack-webhook"]
+    own = ("Logs", "SlackBotToken", "SlackSigningSecret")
+    policy = statements(plan.one(f"{webhook}.aws_iam_role_policy.this")["policy"])
+    assert policy == {sid: POLICIES["slack-webhook"][sid] for sid in own} | END_MAINTENANCE
+    function = plan.one(f"{webhook}.aws_lambda_function.this")
+    assert function["memory_size"] == 512
+    assert function["environment"][0]["variables"] == {
+        "ENVIRONMENT": "orders",
+        "MAINTENANCE_APPROVERS": '{"groups":["S0123ABCD"],"users":["U0123ABCD"]}',
+        "MAINTENANCE_CHANNEL": "C0OPERATIONS",
+        "MAINTENANCE_FUNCTION_ARN": arn("lambda", "function:orders-maintenance:live"),
+        "SLACK_API_URL": "https://slack.com/api/",
+        "SLACK_BOT_TOKEN_ARN": SLACK["bot_token_secret_arn"],
+        "SLACK_SIGNING_SECRET_ARN": SLACK["signing_secret_secret_arn"],
+    }
+    assert plan.outputs["slack_webhook_function_name"] == "orders-slack-webhook"
+    manifest = json.loads(plan.outputs["slack_app_manifest"])
+    assert manifest["display_information"]["name"] == "Maintenance orders"
+    assert "usergroups:read" in manifest["oauth_config"]["scopes"]["bot"]
+    assert manifest["settings"]["interactivity"]["request_url"] == plan.outputs["slack_request_url"]
 
 
 def test_with_both_gates_off_there_is_nothing_at_all(planner: Planner) -> None:
@@ -844,6 +932,33 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
                 "signing_secret_secret_arn, channel }, or approval_gate = null to leave the gate out."
             )
         ],
+    ),
+    "notices without Slack": (
+        {"name": "orders", "maintenance_gate": {"notices": NOTICES}},
+        [
+            (
+                "maintenance_gate.notices is set but slack is null: set slack = { bot_token_secret_arn, "
+                "signing_secret_secret_arn, channel }, or leave notices out."
+            )
+        ],
+    ),
+    "notices that name people and a channel": (
+        {
+            **BOTH,
+            "maintenance_gate": {"notices": {"approvers": {"groups": ["U0123ABCD"], "users": ["alice"]}}},
+            "slack": {**SLACK, "channel": "#operations"},
+        },
+        [
+            (
+                'maintenance_gate.notices.approvers is {"groups":["U0123ABCD"],"users":["alice"]}: '
+                'give at least one Slack user id such as "U0123ABCD"'
+            ),
+            'maintenance_gate.notices.channel is "#operations" (slack.channel where it is left out): give the id',
+        ],
+    ),
+    "notices that nobody may end a maintenance by": (
+        {**BOTH, "maintenance_gate": {"notices": {"approvers": {}}}},
+        ['maintenance_gate.notices.approvers is {"groups":[],"users":[]}: give at least one Slack user id'],
     ),
     "Slack's address and channel": (
         {**BOTH, "slack": {**SLACK, "api_url": "http://slack.com/api/", "app_name": "x" * 36, "channel": "approvals"}},
