@@ -1,15 +1,20 @@
 """Faults that a test or a person can switch on while the local AWS runs."""
 
+import json
+import threading
 import time
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from werkzeug.wrappers import Request
+from werkzeug.wrappers import Request, Response
 
 from sandbox.aws import operations
+from sandbox.aws.errors import AwsError
 
 # Longer than any client of the gates waits.
 _SLOWEST_SECONDS = 60
+_MOST_THROTTLED = 10_000
+_COUNTING = threading.Lock()
 
 
 @dataclass
@@ -21,11 +26,14 @@ class Faults:
         plain_form_bodies: HTTP APIs hand form-encoded bodies on as text instead of base64.
         slow_calls: Seconds by which calls of an operation, such as ``GetObject``, begin too late. They take effect all
             the same, whether or not their client still waits.
+        throttled_calls: How many of the next calls of an operation, such as ``SendTaskSuccess``, are refused because
+            there were too many, and have no effect.
     """
 
     drop_tag_events: bool = False
     plain_form_bodies: bool = False
     slow_calls: dict[str, float] = field(default_factory=dict)
+    throttled_calls: dict[str, int] = field(default_factory=dict)
 
     def set(self, changes: dict[str, Any]) -> None:
         """Set switches by name.
@@ -39,6 +47,8 @@ class Faults:
                 raise ValueError(f"{name!r} is no fault; there are {', '.join(sorted(known))}")
             if name == "slow_calls":
                 _check_slow_calls(value)
+            elif name == "throttled_calls":
+                _check_throttled_calls(value)
             elif not isinstance(value, bool):
                 raise ValueError(f"{name}: {value!r} is neither true nor false")
         for name, value in changes.items():
@@ -49,12 +59,48 @@ class Faults:
         if self.slow_calls:
             time.sleep(self.slow_calls.get(operations.operation(request) or "", 0))
 
+    def throttling(self, request: Request) -> Response | None:
+        """Return the refusal of a request whose operation is throttled, and count it; ``None`` for others."""
+        if not self.throttled_calls:
+            return None
+        name = operations.operation(request) or ""
+        with _COUNTING:
+            left = self.throttled_calls.get(name, 0)
+            if not left:
+                return None
+            self.throttled_calls[name] = left - 1
+        return _throttled(request)
+
+
+def _throttled(request: Request) -> Response:
+    """Return what the operation's service answers to too many requests: Step Functions and others, S3, or Lambda."""
+    message = "Rate exceeded (the fault throttled_calls of the local AWS)"
+    if "X-Amz-Target" in request.headers:
+        body = json.dumps({"__type": "ThrottlingException", "message": message})
+        return Response(body, 400, content_type="application/x-amz-json-1.1")
+    if "/s3/aws4_request" in request.headers.get("Authorization", ""):
+        body = f"<Error><Code>SlowDown</Code><Message>{message}</Message></Error>"
+        return Response(body, 503, content_type="application/xml")
+    return AwsError("TooManyRequestsException", message, 429).response()
+
+
+def _check_throttled_calls(value: Any) -> None:
+    _check_operations("throttled_calls", value, '{"SendTaskSuccess": 5}')
+    for name, number in value.items():
+        if type(number) is not int or not 0 <= number <= _MOST_THROTTLED:
+            raise ValueError(f"throttled_calls.{name}: {number!r} is no number of calls up to {_MOST_THROTTLED}")
+
+
+def _check_operations(fault: str, value: Any, example: str) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{fault}: {value!r} is no object such as {example}")  # noqa: TRY004
+    for name in value:
+        if name not in operations.known():
+            raise ValueError(f"{fault}: {name!r} is no operation that functions of the gates could call")
+
 
 def _check_slow_calls(value: Any) -> None:
-    if not isinstance(value, dict):
-        raise ValueError(f'slow_calls: {value!r} is no object such as {{"GetObject": 5}}')  # noqa: TRY004
+    _check_operations("slow_calls", value, '{"GetObject": 5}')
     for name, seconds in value.items():
-        if name not in operations.known():
-            raise ValueError(f"slow_calls: {name!r} is no operation that functions of the gates could call")
         if type(seconds) not in (int, float) or not 0 < seconds <= _SLOWEST_SECONDS:
             raise ValueError(f"slow_calls.{name}: {seconds!r} is no number of seconds up to {_SLOWEST_SECONDS}")

@@ -132,7 +132,7 @@ class LocalAws:
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self._faults.slow_down(Request(environ))
         try:
-            response = self._own_answer(environ)
+            response = self._faults.throttling(Request(environ)) or self._own_answer(environ)
         except AwsError as error:
             response = error.response()
         except Exception:  # noqa: BLE001 - told here; a client gets an answer that it can read

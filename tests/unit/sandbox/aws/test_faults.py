@@ -6,7 +6,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
@@ -100,6 +100,47 @@ def test_a_slow_call_outlasts_its_client_takes_effect_and_leaves_others_alone(
     assert eventually(lambda: s3.list_objects_v2(Bucket="slow").get("Contents"))[0]["Key"] == "key"
     slow()
     hasty.put_object(Bucket="slow", Key="other", Body=b"at once")
+
+
+THROTTLED = {
+    "s3": ("ListObjectsV2", {"Bucket": "throttled"}, "SlowDown", 503),
+    "stepfunctions": ("ListStateMachines", {}, "ThrottlingException", 400),
+    "lambda": ("ListFunctions", {}, "TooManyRequestsException", 429),
+}
+
+
+@pytest.mark.parametrize("service", THROTTLED)
+def test_as_many_calls_as_told_are_throttled_in_the_words_of_their_service(aws: Any, service: str) -> None:
+    name, arguments, code, status = THROTTLED[service]
+    aws.client("s3").create_bucket(Bucket="throttled", CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
+    client = aws.client(service)
+    call = next(getattr(client, method) for method, known in client.meta.method_to_api_mapping.items() if known == name)
+    try:
+        assert aws.control("faults", {"throttled_calls": {name: 2}})["throttled_calls"] == {name: 2}
+        for _ in range(2):
+            with pytest.raises(ClientError) as refused:
+                call(**arguments)
+            answer = refused.value.response
+            assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+        call(**arguments)
+        assert aws.control("faults")["throttled_calls"] == {name: 0}
+    finally:
+        aws.control("faults", {"throttled_calls": {}})
+        aws.client("s3").delete_bucket(Bucket="throttled")
+
+
+@pytest.mark.parametrize(
+    ("calls", "problem"),
+    [
+        (["PutObject"], "throttled_calls: \\['PutObject'\\] is no object"),
+        ({"PutObjekt": 5}, "throttled_calls: 'PutObjekt' is no operation"),
+        ({"PutObject": -1}, "throttled_calls.PutObject: -1 is no number of calls"),
+        ({"PutObject": True}, "throttled_calls.PutObject: True is no"),
+    ],
+)
+def test_throttling_that_could_not_be_is_refused(calls: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Faults().set({"throttled_calls": calls})
 
 
 @pytest.mark.parametrize(
