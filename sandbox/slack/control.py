@@ -58,14 +58,16 @@ def blueprint(workspace: Workspace, faults: Faults) -> Blueprint:
     def add_fault() -> Response:
         fault = Fault.from_json(_object())
         faults.add(fault)
+        workspace.touch()
         return jsonify(asdict(fault))
 
     @routes.delete("/faults")
     def clear_faults() -> Response:
         faults.clear()
+        workspace.touch()
         return jsonify({})
 
-    _add_people(routes, workspace)
+    _add_people(routes, workspace, faults)
 
     @routes.errorhandler(ValueError)
     def invalid(error: ValueError) -> tuple[Response, int]:
@@ -74,18 +76,18 @@ def blueprint(workspace: Workspace, faults: Faults) -> Blueprint:
     return routes
 
 
-def _add_people(routes: Blueprint, workspace: Workspace) -> None:
+def _add_people(routes: Blueprint, workspace: Workspace, faults: Faults) -> None:
     """Add the routes of what people do."""
 
     @routes.post("/click")
     def click() -> Response:
         clicked = interactivity.ClickRequest.from_json(_object())
-        return jsonify(asdict(interactivity.click(workspace, clicked, f"{request.url_root}actions/")))
+        return jsonify(asdict(interactivity.click(workspace, clicked, f"{request.url_root}actions/", faults)))
 
     @routes.post("/submit")
     def submit() -> Response:
         submitted = modals.SubmitRequest.from_json(_object())
-        return jsonify(asdict(modals.submit(workspace, submitted)))
+        return jsonify(asdict(modals.submit(workspace, submitted, faults)))
 
     @routes.post("/close")
     def close() -> Response:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+REQUEST_URL = "request_url"
+
 
 class FaultInvalidError(ValueError):
     """A fault that cannot be played."""
@@ -16,7 +18,8 @@ class Fault:
     """What happens instead of (or besides) the normal answer to one call.
 
     Attributes:
-        method: Web API method that it meets, such as `chat.postMessage`; `response_url` for answers to clicks.
+        method: What it meets: a Web API method such as `chat.postMessage`; `response_url` for answers to clicks;
+            `request_url` for what Slack sends to the app, whose answer then comes late or not at all.
         status: HTTP status to answer instead of doing anything (429 comes with `Retry-After`).
         error: Slack error code to answer instead of doing anything.
         drop: Break the connection before the call takes effect, or after it did.
@@ -34,6 +37,8 @@ class Fault:
     times: int = 1
 
     def __post_init__(self) -> None:
+        if self.method == REQUEST_URL and (self.status is not None or self.error is not None):
+            raise FaultInvalidError("a fault of request_url is drop or delay: the status is the app's")
         if sum(effect is not None for effect in (self.status, self.error, self.drop)) + bool(self.delay) == 0:
             raise FaultInvalidError(f"the fault of {self.method} does nothing; give status, error, drop or delay")
         if self.drop not in (None, "before", "after"):
@@ -72,6 +77,11 @@ class Faults:
                     self._queue.remove(fault)
                     return fault
         return None
+
+    def pending(self) -> list[Fault]:
+        """Return what is still to be played, in order."""
+        with self._lock:
+            return list(self._queue)
 
     def clear(self) -> None:
         """Forget all faults."""

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from sandbox.slack import web_api
+from sandbox.slack.faults import REQUEST_URL, Fault, Faults
 from sandbox.slack.workspace import Click, Json, Message, Outcome, SlackRefusal, User, Workspace, interactive
 
 # https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response
@@ -64,13 +65,14 @@ class ClickRequest:
             raise ClickInvalidError(f"not a click: {error}") from error
 
 
-def click(workspace: Workspace, request: ClickRequest, hooks_url: str) -> Click:
+def click(workspace: Workspace, request: ClickRequest, hooks_url: str, faults: Faults) -> Click:
     """Send a click to the app, as Slack does, and record what came of it.
 
     Args:
         workspace: Where the message is.
         request: The click.
         hooks_url: Base of the `response_url`s, with a trailing slash.
+        faults: What goes wrong on the way.
 
     Raises:
         ClickInvalidError: If there is no such person, message or button, or the app has no request URL.
@@ -86,7 +88,8 @@ def click(workspace: Workspace, request: ClickRequest, hooks_url: str) -> Click:
     payload = block_actions(workspace, message, user, request, hooks_url)
     secret = secrets.token_hex(16) if request.forged else workspace.app.signing_secret
     body = urlencode({"payload": json.dumps(payload, separators=(",", ":"))}).encode()
-    outcome, status, answer, seconds = send(url, body, signed_headers(body, secret, int(time.time()) - request.age))
+    headers = signed_headers(body, secret, int(time.time()) - request.age)
+    outcome, status, answer, seconds = send(url, body, headers, faults.take(REQUEST_URL))
     return workspace.record_click(
         user=user.id,
         channel=message.channel,
@@ -187,13 +190,24 @@ def respond(workspace: Workspace, key: str, body: Json) -> None:
         workspace.add_note(channel, user, content.text, content.blocks)
 
 
-def send(url: str, body: bytes, headers: dict[str, str]) -> tuple[Outcome, int | None, str, float]:
+def send(
+    url: str, body: bytes, headers: dict[str, str], fault: Fault | None = None
+) -> tuple[Outcome, int | None, str, float]:
     """Send a request to the app, and wait for its answer as long as Slack does.
+
+    Args:
+        url: The app's request URL.
+        body: Raw body.
+        headers: All headers.
+        fault: What goes wrong on the way: the request never arrives (`drop="before"`), its answer is lost
+            (`drop="after"`), or the answer comes later (`delay`).
 
     Returns:
         What Slack makes of the answer, its HTTP status, its body, and how many seconds it took.
     """
     started = time.monotonic()
+    if fault and fault.drop == "before":
+        return "unreachable", None, "", 0.0
     with urllib3.PoolManager(retries=False) as pool:
         try:
             answer = pool.request("POST", url, body=body, headers=headers, timeout=ANSWER_WITHIN, redirect=False)
@@ -203,6 +217,11 @@ def send(url: str, body: bytes, headers: dict[str, str]) -> tuple[Outcome, int |
             late = waited and not isinstance(error, urllib3.exceptions.NewConnectionError)
             return ("timed out" if late else "unreachable"), None, "", time.monotonic() - started
         text = answer.data.decode(errors="replace")
+    if fault:
+        left = ANSWER_WITHIN - (time.monotonic() - started)
+        time.sleep(max(0.0, left if fault.drop else min(fault.delay, left)))
+        if fault.drop or fault.delay > left:
+            return "timed out", None, "", ANSWER_WITHIN
     seconds = time.monotonic() - started
     if seconds > ANSWER_WITHIN:
         return "timed out", answer.status, text, seconds

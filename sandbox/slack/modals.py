@@ -9,11 +9,13 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlencode
 
 from sandbox.slack import web_api
+from sandbox.slack.faults import REQUEST_URL, Faults
 from sandbox.slack.interactivity import send, signed_headers
 from sandbox.slack.workspace import Json, Outcome, SlackRefusal, View, Workspace
 
@@ -22,7 +24,15 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class SubmitInvalidError(ValueError):
-    """A submission that Slack would not let a person make."""
+    """A submission that Slack would not let a person make.
+
+    Attributes:
+        problems: What Slack shows at the inputs instead of sending anything, by block id.
+    """
+
+    def __init__(self, text: str, problems: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.problems = dict(problems or {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +90,13 @@ class Submission:
     seconds: float
 
 
-def submit(workspace: Workspace, request: SubmitRequest) -> Submission:
+def submit(workspace: Workspace, request: SubmitRequest, faults: Faults) -> Submission:
     """Send a submission to the app, as Slack does, and do with the modal what the app answers.
+
+    Args:
+        workspace: Where the modal is.
+        request: The submission.
+        faults: What goes wrong on the way.
 
     Raises:
         SubmitInvalidError: If there is no such modal, Slack would not send that, or the app has no request URL.
@@ -94,9 +109,13 @@ def submit(workspace: Workspace, request: SubmitRequest) -> Submission:
     payload = view_submission(workspace, view, _state(view, request))
     secret = secrets.token_hex(16) if request.forged else workspace.app.signing_secret
     body = urlencode({"payload": json.dumps(payload, separators=(",", ":"))}).encode()
-    outcome, status, answer, seconds = send(url, body, signed_headers(body, secret, int(time.time()) - request.age))
+    headers = signed_headers(body, secret, int(time.time()) - request.age)
+    outcome, status, answer, seconds = send(url, body, headers, faults.take(REQUEST_URL))
     if outcome == "accepted" and not _done(workspace, view, answer):
         outcome = "refused"
+    if outcome != "accepted":
+        with suppress(SlackRefusal):  # it was closed meanwhile
+            workspace.change_view(view.id, errors={}, trouble=True)
     shown = next(v for v in workspace.changes().views if v.id == view.id)
     return Submission(
         view_id=view.id,
@@ -145,7 +164,7 @@ def _open(workspace: Workspace, view_id: str) -> View:
 def _done(workspace: Workspace, view: View, answer: str) -> bool:
     """Do with a modal what the app answers; return whether Slack understands that."""
     if not answer:
-        workspace.change_view(view.id, open=False, errors={})
+        workspace.change_view(view.id, open=False, errors={}, trouble=False)
         return True
     try:
         told = json.loads(answer)
@@ -154,11 +173,11 @@ def _done(workspace: Workspace, view: View, answer: str) -> bool:
             inputs = {block["block_id"] for block in view.view["blocks"] if block["type"] == "input"}
             if not told["errors"] or not inputs >= set(told["errors"]):
                 return False
-            workspace.change_view(view.id, errors=dict(told["errors"]))
+            workspace.change_view(view.id, errors=dict(told["errors"]), trouble=False)
         elif action == "update":
-            workspace.change_view(view.id, view=web_api.view_of(told["view"]), errors={})
+            workspace.change_view(view.id, view=web_api.view_of(told["view"]), errors={}, trouble=False)
         elif action == "clear":
-            workspace.change_view(view.id, open=False, errors={})
+            workspace.change_view(view.id, open=False, errors={}, trouble=False)
         else:  # `push` is not something that this app does
             return False
     except (ValueError, KeyError, TypeError, SlackRefusal):
@@ -171,15 +190,22 @@ def _state(view: View, request: SubmitRequest) -> Json:
     unknown = sorted(set(request.answers) - set(inputs))
     if unknown:
         raise SubmitInvalidError(f"the modal has no inputs {unknown}, only {sorted(inputs)}")
-    values: Json = {}
-    for block_id, block in inputs.items():
-        element = block["element"]
-        value = request.answers[block_id] if block_id in request.answers else _initial(element)
-        problem = None if request.unchecked else _problem(block, value)
-        if problem:
-            raise SubmitInvalidError(f"Slack would not submit this: {block_id} {problem}")
-        values[block_id] = {element["action_id"]: {"type": element["type"], **_element_state(element, value)}}
-    return values
+    answers = {block_id: _initial(block["element"]) for block_id, block in inputs.items()} | dict(request.answers)
+    if not request.unchecked:
+        found = {block_id: _problem(block, answers[block_id]) for block_id, block in inputs.items()}
+        problems = {block_id: problem for block_id, problem in found.items() if problem}
+        if problems:
+            told = ", ".join(f"{block_id} {problem}" for block_id, problem in problems.items())
+            raise SubmitInvalidError(f"Slack would not submit this: {told}", problems)
+    return {
+        block_id: {
+            block["element"]["action_id"]: {
+                "type": block["element"]["type"],
+                **_element_state(block["element"], answers[block_id]),
+            }
+        }
+        for block_id, block in inputs.items()
+    }
 
 
 def _initial(element: Json) -> Any:
@@ -223,8 +249,10 @@ def _problem(block: Json, value: Any) -> str | None:
 
 
 def _text_problem(element: Json, text: str) -> str | None:
-    limit = element.get("max_length", 3000)
-    return f"is longer than {limit} characters" if len(text) > limit else None
+    least, most = element.get("min_length", 0), element.get("max_length", 3000)
+    if len(text) < least:
+        return f"is shorter than {least} characters"
+    return f"is longer than {most} characters" if len(text) > most else None
 
 
 def _select_problem(element: Json, text: str) -> str | None:
@@ -238,6 +266,8 @@ def _date_problem(_: Json, text: str) -> str | None:
 def _number_problem(element: Json, text: str) -> str | None:
     if not _NUMBER.fullmatch(text):
         return "is not a number"
+    if "." in text and not element["is_decimal_allowed"]:
+        return "is not a whole number"
     least, most = float(element.get("min_value", "-inf")), float(element.get("max_value", "inf"))
     return None if least <= float(text) <= most else "is out of range"
 

@@ -309,3 +309,5 @@ _METHODS: Mapping[str, _Method] = {
     "users.info": _Method(_user_info, "users:read", takes_json=False),
     "views.open": _Method(_open_view, None),
 }
+
+METHODS = tuple(_METHODS)

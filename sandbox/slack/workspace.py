@@ -243,6 +243,7 @@ class View:
         user: Who sees it.
         view: What the app sent, with the ids that Slack adds.
         errors: What is shown at its inputs, by block id.
+        trouble: Whether it shows that the app gave no proper answer to the last submission.
         open: Whether it is still there.
         version: Number of its last change.
     """
@@ -251,6 +252,7 @@ class View:
     user: str
     view: Json
     errors: Json = field(default_factory=dict)
+    trouble: bool = False
     open: bool = True
     version: int
 
@@ -337,6 +339,7 @@ class Workspace:
     ) -> None:
         self.app = app or App()
         self.users = {user.id: user for user in users}
+        self.group_names = {APPROVERS_GROUP: "approvers"}
         self.groups = dict(groups) if groups is not None else {APPROVERS_GROUP: (ALICE.id, BOB.id)}
         self._channels = {channel.id: channel for channel in channels}
         self._clock = clock
@@ -604,6 +607,17 @@ class Workspace:
                 clicks=tuple(c for c in self._clicks if c.version > after),
                 views=tuple(v for v in self._views.values() if v.version > after),
             )
+
+    def wait_for_change(self, after: int, wait: float) -> int:
+        """Return the number of the last change, waiting up to `wait` seconds for one that comes after a version."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._version != after, wait)
+            return self._version
+
+    def touch(self) -> None:
+        """Count a change of something beside the workspace that is shown with it."""
+        with self._changed:
+            self._next()
 
     def now(self) -> float:
         """Return seconds since 1970."""

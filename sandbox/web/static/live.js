@@ -27,14 +27,39 @@ async function follow() {
 function show(html) {
   const next = new DOMParser().parseFromString(html, "text/html");
   prepare(next);
+  // Closing one gives the focus back to what opened it; removing it would not.
+  document.querySelectorAll("dialog[open]").forEach((dialog) => next.getElementById(dialog.id) || dialog.close());
   const place = document.activeElement.closest("[id][tabindex]");
+  const tails = [...document.querySelectorAll("[data-tail]")].filter(atEnd);
   document.title = next.title;
   morph(document.body, next.body);
   openDialogs();
+  tails.forEach(toEnd);
   // Who was at something that is gone stays near it.
   if (document.activeElement === document.body && place && place.isConnected) {
     place.focus();
   }
+  focusWrong();
+}
+
+// The form in a dialog that was sent last: who sent it goes on at the first input that is wrong.
+let sent = null;
+
+function focusWrong() {
+  const wrong = sent?.querySelector("[aria-invalid='true']");
+  if (wrong) {
+    wrong.focus();
+    sent = null;
+  }
+}
+
+// What grows at its end, [data-tail], stays there while nobody scrolls up in it.
+function atEnd(place) {
+  return place.scrollHeight - place.scrollTop - place.clientHeight < 4;
+}
+
+function toEnd(place) {
+  place.scrollTop = place.scrollHeight;
 }
 
 // Make an element like another one, and keep what can stay: focus, text being typed, what is unfolded.
@@ -99,9 +124,11 @@ document.addEventListener("submit", async (event) => {
     return;
   }
   control.setAttribute("aria-busy", "true");
+  sent = form.closest("dialog") && form;
   say("");
   try {
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form, submitter)) });
+    const url = submitter?.hasAttribute("formaction") ? submitter.formAction : form.action;
+    const answer = await fetch(url, { method: "POST", body: new URLSearchParams(new FormData(form, submitter)) });
     if (!answer.ok) {
       say(await answer.text());
     }
@@ -189,5 +216,6 @@ function ago(date) {
 }
 
 prepare(document);
+document.querySelectorAll("[data-tail]").forEach(toEnd);
 openDialogs();
 follow();
