@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-unit bench-drain check fmt packages lock clean
+.PHONY: help demo sandbox sandbox-stop test test-unit test-browser bench-drain check fmt packages lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,10 +22,13 @@ sandbox-stop: $(VENV)/installed ## End the sandbox that KEEP=1 left running
 	@$(BIN)/python -m sandbox --stop
 
 test: test-unit ## Run all tests: units, packages, plans, end to end
-	$(PYTEST) --ignore tests/unit
+	$(PYTEST) --ignore tests/unit --ignore tests/browser
 
 test-unit: $(VENV)/installed ## Run the unit tests only
 	$(PYTEST) --numprocesses auto tests/unit
+
+test-browser: $(VENV)/installed ## Run the tests of the sandbox's pages in Chromium (Debian: apt-get install chromium)
+	$(PYTEST) tests/browser
 
 TASKS ?= 5000
 RATE  ?= 10000

@@ -27,8 +27,12 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
         except BridgeError as error:
             raise pytest.UsageError(str(error)) from error
         lines.append(f"tests/plan: {config.stash[SELECTED].description}")
-    if any(item.path.is_relative_to(HERE / "e2e") for item in items):
-        lines.append(f"tests/e2e: {mirror.NOTICE}")
+    deploying = ("e2e", "browser")
+    lines += [
+        f"tests/{folder}: {mirror.NOTICE}"
+        for folder in deploying
+        if any(item.path.is_relative_to(HERE / folder) for item in items)
+    ]
     return lines
 
 
