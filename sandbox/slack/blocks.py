@@ -48,6 +48,10 @@ def _completed(value: Any) -> Any:
         defaults = {"verbatim": False}
     elif value.get("type") in _INTERACTIVE:
         defaults = {"action_id": secrets.token_hex(3)}
+    elif value.get("type") == "input":
+        defaults = {"optional": False, "dispatch_action": False}
+    if value.get("type") == "plain_text_input":
+        defaults["dispatch_action_config"] = {"trigger_actions_on": ["on_enter_pressed"]}
     return {**defaults, **{key: _completed(item) for key, item in value.items()}}
 
 
@@ -262,6 +266,9 @@ _TEXT_INPUT = _fields(
         "multiline": _boolean,
         "min_length": _integer(0, 3000),
         "max_length": _integer(1, 3000),
+        "dispatch_action_config": _fields(
+            {"trigger_actions_on": _items(_one_of("on_enter_pressed", "on_character_entered"), 2, minimum=1)}, {}
+        ),
         "placeholder": _plain(150),
         "focus_on_load": _boolean,
     },

@@ -143,7 +143,7 @@ def block_actions(workspace: Workspace, message: Message, user: User, request: C
         "response_url": f"{hooks_url}{workspace.issue_response_url(user, message)}",
         "actions": [
             {
-                **{k: v for k, v in element.items() if k != "confirm"},
+                **element,
                 "block_id": block["block_id"],
                 "action_ts": f"{workspace.now():.6f}",
             }

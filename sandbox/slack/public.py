@@ -40,7 +40,7 @@ def blueprint(workspace: Workspace, faults: Faults) -> Blueprint:
 
         return _answer(workspace, faults.take(method), method, arguments or {}, run)
 
-    @routes.post("/actions/<key>")
+    @routes.post("/actions/<path:key>")
     def response_url(key: str) -> Response:
         body = request.get_json(silent=True, force=True)
 

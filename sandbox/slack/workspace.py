@@ -491,9 +491,9 @@ class Workspace:
     # --- what a click hands to the app
 
     def issue_response_url(self, user: User, message: Message) -> str:
-        """Return the id of a new `response_url` for a click."""
+        """Return the last part of a new `response_url` for a click: workspace, number and secret."""
         with self._changed:
-            key = secrets.token_urlsafe(18)
+            key = f"{self.app.team}/{self._next_ts().replace('.', '')}/{secrets.token_urlsafe(18)}"
             self._response_urls[key] = _ResponseUrl(user.id, message.channel, message.ts, self._clock())
             return key
 

@@ -2,7 +2,8 @@
 "use strict";
 
 // What people and this script set; the server does not know of it.
-const OWN = new Set(["open", "aria-busy"]);
+const BUSY = ["aria-busy", "aria-disabled"];
+const OWN = new Set(["open", ...BUSY]);
 const OWNED = new Set(["connection", "problem"]);
 
 // --- up to date
@@ -123,7 +124,7 @@ document.addEventListener("submit", async (event) => {
   if (control.getAttribute("aria-busy") || !(await confirmed(form))) {
     return;
   }
-  control.setAttribute("aria-busy", "true");
+  BUSY.forEach((name) => control.setAttribute(name, "true"));
   sent = form.closest("dialog") && form;
   say("");
   try {
@@ -135,7 +136,7 @@ document.addEventListener("submit", async (event) => {
   } catch {
     say("The sandbox does not answer.");
   }
-  control.removeAttribute("aria-busy");
+  BUSY.forEach((name) => control.removeAttribute(name));
 });
 
 async function confirmed(form) {
