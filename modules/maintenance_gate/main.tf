@@ -25,9 +25,19 @@ locals {
     Resource       = "arn:${local.arn[1]}:states:::lambda:invoke.waitForTaskToken"
     TimeoutSeconds = 31536000 # a year: no execution lives longer
 
-    # A check-in is harmless to repeat: a token that was parked before is dead, and is put aside.
+    # A check-in is harmless to repeat: a token that was parked before is dead, and is put aside. The first is the
+    # function's own: AWS let it neither answer the task nor park it.
     Retry = [{
-      ErrorEquals     = ["Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.ServiceException", "Lambda.TooManyRequestsException"]
+      ErrorEquals = [
+        "CloudError",
+        "Lambda.AWSLambdaException",
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.SdkClientException",
+        "Lambda.ServiceException",
+        "Lambda.TooManyRequestsException",
+        "Lambda.Unknown",
+        "Sandbox.Timedout",
+      ]
       IntervalSeconds = 2
       BackoffRate     = 2
       MaxAttempts     = 8
