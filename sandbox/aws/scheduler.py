@@ -131,7 +131,7 @@ class Scheduler:
             present = {_key(schedule): schedule for region in _regions() for schedule in _schedules(region)}
             for schedule in present.values():
                 due = self._next(schedule)
-                if due and due <= now and schedule.state == "ENABLED":
+                if due and due <= now and schedule.state != "DISABLED":  # not given, it is enabled
                     try:
                         self._fire(schedule, due)
                     except Exception:  # noqa: BLE001 - AWS drops what its target refuses, and goes on; here it is told

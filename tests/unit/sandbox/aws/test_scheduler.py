@@ -57,7 +57,7 @@ def backend() -> Any:
         yield models.scheduler_backends[ACCOUNT_ID]["us-east-2"]
 
 
-def add(backend: Any, name: str, expression: str, state: str = "ENABLED") -> None:
+def add(backend: Any, name: str, expression: str, state: str | None = "ENABLED") -> None:
     settings = dict.fromkeys(("description", "end_date", "kms_key_arn", "start_date", "action_after_completion"))
     target = {"Arn": name, "Input": "<aws.scheduler.scheduled-time>"}
     backend.create_schedule(
@@ -76,13 +76,20 @@ def test_each_enabled_schedule_fires_when_it_is_due_and_not_again(backend: Any) 
     add(backend, "at", "at(2026-11-24T12:00:30)")
     add(backend, "cron", "cron(1 12 * * ? *)")
     add(backend, "rate", "rate(1 minute)")
+    add(backend, "not said", "at(2026-11-24T12:01:30)", None)
     add(backend, "off", "rate(1 minute)", "DISABLED")
     add(backend, "late", "at(2026-11-24T11:00:00)")
     fired: list[tuple[str, str]] = []
     scheduler = Scheduler(lambda target, payload: fired.append((target, payload.decode()[11:])))
     for second in (0, 1, 29, 30, 31, 61, 62, 90):
         scheduler.tick(NOON + timedelta(seconds=second))
-    assert fired == [("rate", "12:00:00Z"), ("at", "12:00:30Z"), ("cron", "12:01:00Z"), ("rate", "12:01:00Z")]
+    assert fired == [
+        ("rate", "12:00:00Z"),
+        ("at", "12:00:30Z"),
+        ("cron", "12:01:00Z"),
+        ("rate", "12:01:00Z"),
+        ("not said", "12:01:30Z"),
+    ]
 
 
 def test_a_target_that_fails_keeps_no_other_schedule_from_firing(backend: Any) -> None:
