@@ -3,12 +3,13 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from sandbox.deployment import Sandbox, SandboxError, until
+from sandbox.deployment import NAME, Sandbox, SandboxError, until
 from sandbox.slack.workspace import Message
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ class Gates:
 
     Args:
         sandbox: The running sandbox.
+        state_machine: ARN of the state machine that is held and looked at; None for the example's.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, state_machine: str | None = None) -> None:
+        self._sandbox = sandbox
         self._slack = sandbox.slack
         self._lambda: LambdaClient = sandbox.client("lambda")
         self._states: SFNClient = sandbox.client("stepfunctions")
@@ -55,7 +58,8 @@ class Gates:
         self._approval = str(sandbox.outputs["approval_function_arn"])
         self._maintenance = str(sandbox.outputs["maintenance_function_arn"])
         self._bucket = str(sandbox.outputs["bucket_name"])
-        self.state_machine = str(sandbox.outputs["state_machine_arn"])
+        self.state_machine = state_machine or str(sandbox.outputs["state_machine_arn"])
+        self.name = self.state_machine.rpartition(":")[2]
 
     # --- approval gate
 
@@ -173,7 +177,55 @@ class Gates:
         """Stop a durable execution, as an operator does."""
         self._lambda.stop_durable_execution(DurableExecutionArn=execution_arn)
 
-    # --- maintenance gate and the example's state machine
+    # --- maintenance gate and a state machine
+
+    @contextmanager
+    def another(self, states: Json | None = None) -> Iterator["Gates"]:
+        """Make another state machine, and delete it in the end.
+
+        Args:
+            states: What it runs, beginning with the state `CheckIn`; None for the example's check-in state alone.
+
+        Yields:
+            The gates as seen with that state machine.
+        """
+        role = self._states.describe_state_machine(stateMachineArn=self.state_machine)["roleArn"]
+        definition = {"StartAt": "CheckIn", "States": states or {"CheckIn": {**self.check_in_state(), "End": True}}}
+        made = self._states.create_state_machine(
+            name=f"machine-{uuid4()}", definition=json.dumps(definition), roleArn=role
+        )
+        try:
+            yield Gates(self._sandbox, made["stateMachineArn"])
+        finally:
+            self._states.delete_state_machine(stateMachineArn=made["stateMachineArn"])
+
+    def check_in_state(self) -> Json:
+        """Return the state that checks in, as the module offers it, without what comes after it."""
+        example = self._states.describe_state_machine(stateMachineArn=self._sandbox.outputs["state_machine_arn"])
+        state: Json = json.loads(example["definition"])["States"]["MaintenanceCheck"]
+        return {name: value for name, value in state.items() if name != "Next"}
+
+    def act(self, action: str, **fields: Any) -> Json:
+        """Ask the maintenance function for an action, and return its answer.
+
+        Args:
+            action: The action.
+            fields: The action's further fields; of `stateMachineArn` and `scope` the state machine unless one is given.
+
+        Raises:
+            SandboxError: If the function fails.
+        """
+        whom = {} if "scope" in fields else {"stateMachineArn": self.state_machine}
+        event = {"action": action, **whom, **fields}
+        answer = self._lambda.invoke(FunctionName=self._maintenance, Payload=json.dumps(event))
+        said: Json = json.load(answer["Payload"])
+        if answer.get("FunctionError"):
+            raise SandboxError(f"the action {action} failed: {said.get('errorType')}: {said.get('errorMessage')}")
+        return said
+
+    def sweep(self) -> None:
+        """Let the schedule of the sweep fire now."""
+        self._sandbox.control("POST", "schedules/fire", {"rule": f"{NAME}-maintenance-sweep"})
 
     def begin_maintenance(self) -> None:
         """Set the tag on the state machine."""
@@ -192,7 +244,7 @@ class Gates:
 
     def parked(self) -> list[str]:
         """Return the keys of the state machine's parked tasks, in the order in which they are resumed."""
-        folder = f"{PREFIX}/{self.state_machine.rpartition(':')[2]}/"
+        folder = f"{PREFIX}/{self.name}/"
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
@@ -207,10 +259,12 @@ class Gates:
 
     def gate_state(self) -> str:
         """Return what the maintenance gate says of the state machine: `open`, `closed`, `draining` or `missing`."""
-        event = {"action": "status", "stateMachineArn": self.state_machine}
-        answer = self._lambda.invoke(FunctionName=self._maintenance, Payload=json.dumps(event))
-        (shown,) = json.load(answer["Payload"])["machines"].values()
-        return str(shown["state"])
+        return str(self.gate()["state"])
+
+    def gate(self) -> Json:
+        """Return all that the maintenance gate says of the state machine."""
+        shown: Json = self.act("status")["machines"][self.name]
+        return shown
 
     def wait_for_gate(self, *states: str, timeout: float = _WAIT) -> str:
         """Return the gate's state as soon as it is one of these."""

@@ -38,6 +38,13 @@ def gates(sandbox: Sandbox) -> Gates:
 
 
 @pytest.fixture
+def machine(gates: Gates) -> Iterator[Gates]:
+    """A state machine of the test's own, which only checks in."""
+    with gates.another() as own:
+        yield own
+
+
+@pytest.fixture
 def slack(sandbox: Sandbox) -> Iterator[SlackSandbox]:
     yield sandbox.slack
     sandbox.slack.clear_faults()

@@ -51,6 +51,7 @@ def test_destroy_leaves_nothing(sandbox: Sandbox) -> None:
         "policies": sandbox.client("iam").list_policies(Scope="Local")["Policies"],
         "roles": sandbox.client("iam").list_roles()["Roles"],
         "rules": sandbox.client("events").list_rules()["Rules"],
+        "schedules": sandbox.client("scheduler").list_schedules()["Schedules"],
         "state machines": sandbox.client("stepfunctions").list_state_machines()["stateMachines"],
     }
     assert {kind: found for kind, found in left.items() if found} == {}
