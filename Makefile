@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox sandbox-stop test test-unit test-browser bench-drain check fmt packages lock clean
+.PHONY: help demo sandbox sandbox-stop test test-unit test-browser screenshots bench-drain check fmt packages lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-unit: $(VENV)/installed ## Run the unit tests only
 
 test-browser: $(VENV)/installed ## Run the tests of the sandbox's pages in Chromium (Debian: apt-get install chromium)
 	$(PYTEST) tests/browser
+
+screenshots: $(VENV)/installed ## Take README's screenshots anew (Debian: apt-get install chromium fonts-lato fonts-noto-color-emoji)
+	UPDATE_SCREENSHOTS=1 $(PYTEST) tests/browser/test_screenshots.py
 
 TASKS ?= 5000
 RATE  ?= 10000

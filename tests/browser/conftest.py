@@ -1,8 +1,12 @@
-"""The pages of a deployed sandbox in Chromium: `open_page` opens any of them, `as_person` the local Slack."""
+"""The pages of a deployed sandbox in Chromium.
+
+`open_page` opens any of them, `as_person` the local Slack, `picture` takes README's screenshots.
+"""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,9 +30,13 @@ FLAGS = (
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 # Milliseconds: a click is answered within 3 s, what it causes may take as long as the machine is busy.
 PATIENCE = 30_000
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+# Bytes: README is to load quickly.
+MAX_IMAGE = 150_000
 
 OpenPage = Callable[..., Page]
 AsPerson = Callable[..., Page]
+Picture = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +60,8 @@ def slack(sandbox: Sandbox) -> Iterator[SlackSandbox]:
             sandbox.slack.close(view)
 
 
-@pytest.fixture(scope="session")
+# Automatic, so that a missing browser is told before anything is deployed.
+@pytest.fixture(scope="session", autouse=True)
 def browser() -> Iterator[Browser]:
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), None)
     if not program:
@@ -101,3 +110,17 @@ def as_person(open_page: OpenPage, slack: SlackSandbox) -> AsPerson:
         return open_page(f"{slack.url}{PREFIX}/?as={user.id}&in={channel.id}", **options)
 
     return open_it
+
+
+@pytest.fixture
+def picture() -> Picture:
+    """Takes a screenshot for README; only `make screenshots` writes it: no two look the same to the byte."""
+
+    def take(page: Page, name: str) -> None:
+        taken = page.screenshot(animations="disabled", caret="hide")
+        if os.environ.get("UPDATE_SCREENSHOTS"):
+            assert len(taken) < MAX_IMAGE
+            IMAGES.mkdir(exist_ok=True)
+            (IMAGES / f"{name}.png").write_bytes(taken)
+
+    return take
