@@ -7,26 +7,43 @@ import boto3
 from botocore.config import Config
 
 from sandbox.aws.arns import DEFAULT_REGION
+from sandbox.aws.credentials import AccessKeys, Session
+
+# Name of the sessions in which services use roles; AWS makes one up each time.
+_SESSION = "sandbox"
 
 
 class Clients:
-    """Clients of the local AWS, one for each service and region."""
+    """Clients of the local AWS, one for each service, region and role."""
 
-    def __init__(self, endpoint: str) -> None:
-        """Create the factory; ``endpoint`` is the local AWS's own address."""
+    def __init__(self, endpoint: str, keys: AccessKeys) -> None:
+        """Create the factory.
+
+        Args:
+            endpoint: The local AWS's own address.
+            keys: Access keys of roles.
+        """
         self._endpoint = endpoint
-        session = boto3.Session(aws_access_key_id="sandbox", aws_secret_access_key="sandbox")
-        self._create: Any = session.client  # its stubs know literal service names only
+        self._keys = keys
+        self._create: Any = boto3.Session().client  # its stubs know literal service names only
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, str | None], Any] = {}
 
-    def get(self, service: str, region: str = DEFAULT_REGION) -> Any:
-        """Return the client of a service. Never retries: a second try would hide an error of the local AWS."""
+    def get(self, service: str, region: str = DEFAULT_REGION, *, role: str | None) -> Any:
+        """Return the client of a service. Never retries: a second try would hide an error of the local AWS.
+
+        Args:
+            service: Service.
+            region: Region.
+            role: ARN of the role whose permissions count; None for what AWS does by itself.
+        """
         with self._lock:  # creating clients is not thread-safe, using them is
-            if (service, region) not in self._clients:
-                self._clients[service, region] = self._create(
+            if (service, region, role) not in self._clients:
+                self._clients[service, region, role] = self._create(
                     service,
                     region_name=region,
+                    aws_access_key_id=self._keys.of(Session(role, _SESSION)) if role else _SESSION,
+                    aws_secret_access_key=_SESSION,
                     endpoint_url=self._endpoint,
                     config=Config(
                         parameter_validation=False,  # Step Functions passes on what a state machine says
@@ -37,4 +54,4 @@ class Clients:
                         proxies={},
                     ),
                 )
-            return self._clients[service, region]
+            return self._clients[service, region, role]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
 from werkzeug.wrappers import Request, Response
 
 from sandbox.aws.durable import DurableExecutions
@@ -65,7 +66,7 @@ class Control:
             return _json({"error": f"no {request.method} {PREFIX}{path}; there are {known}"}, 404)
         try:
             return _json(endpoint(request), 200)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, ClientError) as error:
             return _json({"error": str(error.args[0])}, 400)
 
     def _register(self, request: Request) -> dict[str, dict[str, int]]:

@@ -6,7 +6,6 @@ change of status is an EventBridge event. The function's code runs in its own pr
 every other function.
 """
 
-import base64
 import hashlib
 import json
 import re
@@ -28,13 +27,13 @@ from aws_durable_execution_sdk_python_testing.child_dispatcher import (
     FunctionTarget,
     RunInvocation,
     StartChild,
+    failed_to_start,
     function_not_found,
     result_outcome,
 )
 from aws_durable_execution_sdk_python_testing.exceptions import (
     CallbackTimeoutException,
     DurableFunctionsTestError,
-    InvalidParameterValueException,
     ResourceNotFoundException,
 )
 from aws_durable_execution_sdk_python_testing.execution import Execution, ExecutionStatus
@@ -49,15 +48,17 @@ from aws_durable_execution_sdk_python_testing.model import (
 )
 from aws_durable_execution_sdk_python_testing.scheduler import Scheduler
 from aws_durable_execution_sdk_python_testing.stores.memory import InMemoryExecutionStore
-from aws_durable_execution_sdk_python_testing.token import CallbackToken
 from aws_durable_execution_sdk_python_testing.worker.checkpoint_tasks import CallableTask
 from aws_durable_execution_sdk_python_testing.worker.registry import ExecutionRegistry
 
+from sandbox.aws.accesses import invocation
 from sandbox.aws.arns import ACCOUNT_ID, DEFAULT_REGION, FunctionReference, function_arn, parse_function
+from sandbox.aws.callback_ids import execution_of
 from sandbox.aws.errors import AwsError, invalid_parameter
 from sandbox.aws.events import EventBus
 from sandbox.aws.lambda_api import Answer, LambdaApi
 from sandbox.aws.lambda_runtime import FunctionVersion, LambdaRuntime
+from sandbox.aws.permissions import Permissions
 
 # Longest execution that may be waited for synchronously: the longest invocation (AWS: "executionTimeout greater than
 # 15 minutes").
@@ -66,9 +67,8 @@ _LONGEST_SYNCHRONOUS_SECONDS = 900
 _EXECUTION_TIMEOUT = range(1, 31_622_400 + 1)
 _RETENTION_DAYS = range(1, 90 + 1)
 _DEFAULT_RETENTION_DAYS = 14
-# API model: DurableExecutionName and CallbackId.
+# API model: DurableExecutionName.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_CALLBACK_ID = re.compile(r"[A-Za-z0-9+/]{1,1024}={0,2}")
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,14 @@ class ExecutionQuery:
 class DurableExecutions:
     """All durable executions of the local AWS."""
 
-    def __init__(self, functions: LambdaApi, runtime: LambdaRuntime, bus: EventBus) -> None:
+    def __init__(self, functions: LambdaApi, runtime: LambdaRuntime, bus: EventBus, permissions: Permissions) -> None:
         """Create it.
 
         Args:
             functions: Resolves functions.
             runtime: Runs their code.
             bus: Where changes of status are told.
+            permissions: What functions may invoke.
         """
         self._functions = functions
         self._settings: dict[str, DurableSettings] = {}
@@ -164,7 +165,7 @@ class DurableExecutions:
             registry=self._registry,
             invoker=_Invoker(functions, runtime),
             checkpoint_processor=checkpoints,
-            child_dispatcher=_Children(self, functions),
+            child_dispatcher=_Children(self, functions, permissions),
             region=DEFAULT_REGION,
         )
         checkpoints.add_execution_observer(self.executor)
@@ -364,7 +365,7 @@ class _Executor(Executor):
         return SendDurableExecutionCallbackHeartbeatResponse()
 
     def _answer(self, callback_id: str, change: Callable[[], None], *, wake: bool = True) -> None:
-        arn = _execution_of(callback_id)
+        arn = execution_of(callback_id)
         self.get_execution(arn)  # raises ResourceNotFoundException
 
         def checked() -> None:  # runs on the execution's own thread, so that no other change comes between
@@ -447,9 +448,10 @@ class _Invoker(LambdaInvoker):
 class _Children:
     """What ``context.invoke`` starts: a child execution of a durable function, or one invocation of another."""
 
-    def __init__(self, executions: DurableExecutions, functions: LambdaApi) -> None:
+    def __init__(self, executions: DurableExecutions, functions: LambdaApi, permissions: Permissions) -> None:
         self._executions = executions
         self._functions = functions
+        self._permissions = permissions
 
     def preflight(self, target: FunctionTarget) -> ChildOutcome | None:
         """Refuse a target that does not exist, before anything is scheduled."""
@@ -467,6 +469,11 @@ class _Children:
             settings = self._executions.settings(reference)
         except AwsError:
             return function_not_found(request.function_name)
+        parent = self._functions.resolve(parse_function(request.parent_execution_arn.partition("/")[0]))
+        try:
+            self._permissions.require(parent.session, [invocation(reference.arn)])
+        except AwsError as error:
+            return failed_to_start(error.message, error.code)
         payload = request.payload or "{}"
         if settings is not None:
             return StartChild(_start_input(version, settings, payload, None))
@@ -506,22 +513,6 @@ def _start_input(
         execution_retention_period_days=settings.retention_period,
         input=payload,
     )
-
-
-def _execution_of(callback_id: str) -> str:
-    """Return the ARN inside a callback id of the emulator.
-
-    Raises:
-        InvalidParameterValueException: If it is no such id. The message does not repeat it.
-    """
-    invalid = InvalidParameterValueException("The callback id is not valid.")
-    if _CALLBACK_ID.fullmatch(callback_id) is None:
-        raise invalid
-    try:
-        base64.b64decode(callback_id, validate=True)
-        return CallbackToken.from_str(callback_id).execution_arn
-    except (ValueError, KeyError, TypeError) as error:
-        raise invalid from error
 
 
 def _iso(moment: datetime | None) -> str | None:

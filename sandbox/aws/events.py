@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -69,17 +69,18 @@ class EventBus:
 
     def __init__(self) -> None:
         """Create it without targets; see ``add_target``."""
-        self._targets: dict[str, Callable[[str, str, bytes], None]] = {}
+        self._targets: dict[str, Callable[[str, Mapping[str, Any], bytes], None]] = {}
         self._seen: deque[SeenEvent] = deque(maxlen=_KEPT_EVENTS)
         self._arrived = threading.Condition()
         self._sequence = 0
 
-    def add_target(self, service: str, deliver: Callable[[str, str, bytes], None]) -> None:
+    def add_target(self, service: str, deliver: Callable[[str, Mapping[str, Any], bytes], None]) -> None:
         """Register how to deliver to a service.
 
         Args:
             service: Service part of target ARNs, such as ``lambda``.
-            deliver: Called with rule ARN, target ARN and payload; returns at once. Raises what the service answers.
+            deliver: Called with rule ARN, target as in the rule, and payload; returns at once. Raises what the service
+                answers.
         """
         self._targets[service] = deliver
 
@@ -148,7 +149,7 @@ class EventBus:
             delivery = Delivery(rule.name, target["Arn"])
             seen.deliveries.append(delivery)
             try:
-                deliver(rule.arn, target["Arn"], json.dumps(_payload(target, event)).encode())
+                deliver(rule.arn, target, json.dumps(_payload(target, event)).encode())
             except Exception as error:  # noqa: BLE001 - AWS counts a failed delivery and goes on; here it is kept to be seen
                 delivery.error = f"{type(error).__name__}: {error}"
         if foreign:  # queues, log groups, other buses: moto's own

@@ -1,12 +1,11 @@
 """Faults that a test or a person can switch on while the local AWS runs."""
 
-import json
 import threading
 import time
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Request
 
 from sandbox.aws import operations
 from sandbox.aws.errors import AwsError
@@ -15,6 +14,8 @@ from sandbox.aws.errors import AwsError
 _SLOWEST_SECONDS = 60
 _MOST_THROTTLED = 10_000
 _COUNTING = threading.Lock()
+# What services answer to too many requests, where it is not the usual `ThrottlingException`.
+_THROTTLED = {"lambda": ("TooManyRequestsException", 429), "s3": ("SlowDown", 503)}
 
 
 @dataclass
@@ -59,29 +60,23 @@ class Faults:
         if self.slow_calls:
             time.sleep(self.slow_calls.get(operations.operation(request) or "", 0))
 
-    def throttling(self, request: Request) -> Response | None:
-        """Return the refusal of a request whose operation is throttled, and count it; ``None`` for others."""
+    def throttle(self, request: Request) -> None:
+        """Refuse a request whose operation is throttled, and count it.
+
+        Raises:
+            AwsError: The refusal.
+        """
         if not self.throttled_calls:
-            return None
+            return
         name = operations.operation(request) or ""
         with _COUNTING:
             left = self.throttled_calls.get(name, 0)
             if not left:
-                return None
+                return
             self.throttled_calls[name] = left - 1
-        return _throttled(request)
-
-
-def _throttled(request: Request) -> Response:
-    """Return what the operation's service answers to too many requests: Step Functions and others, S3, or Lambda."""
-    message = "Rate exceeded (the fault throttled_calls of the local AWS)"
-    if "X-Amz-Target" in request.headers:
-        body = json.dumps({"__type": "ThrottlingException", "message": message})
-        return Response(body, 400, content_type="application/x-amz-json-1.1")
-    if "/s3/aws4_request" in request.headers.get("Authorization", ""):
-        body = f"<Error><Code>SlowDown</Code><Message>{message}</Message></Error>"
-        return Response(body, 503, content_type="application/xml")
-    return AwsError("TooManyRequestsException", message, 429).response()
+        signed = operations.signature(request)
+        code, status = _THROTTLED.get(signed.service if signed else "", ("ThrottlingException", 400))
+        raise AwsError(code, "Rate exceeded (the fault throttled_calls of the local AWS)", status)
 
 
 def _check_throttled_calls(value: Any) -> None:

@@ -2,26 +2,31 @@
 
 import base64
 import json
+import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
 from moto.awslambda import models as lambda_models
 from moto.awslambda import responses as lambda_responses
 from moto.awslambda.exceptions import LambdaClientError
 from moto.logs import models as logs_models
 from werkzeug.wrappers import Request, Response
 
+from sandbox.aws.accesses import log_writing
 from sandbox.aws.arns import ACCOUNT_ID, DEFAULT_REGION, FunctionReference, parse_function
 from sandbox.aws.clients import Clients
 from sandbox.aws.corrections import replace
+from sandbox.aws.credentials import Session
 from sandbox.aws.errors import AwsError, invalid_parameter, resource_not_found
 from sandbox.aws.lambda_control import event_invoke_config, extra, may_invoke
 from sandbox.aws.lambda_runtime import FunctionVersion, LambdaRuntime, Outcome
+from sandbox.aws.permissions import Permissions
 
 # AWS waits one minute before the first and two before the second retry of an asynchronous invocation.
 _RETRY_DELAYS_SECONDS = (0.5, 1.0)
@@ -30,6 +35,7 @@ _RECURSIVE_LOOP = ("Terminate", "Allow")
 # Payload limits of Invoke (API model, "Payload"): 6 MB synchronous, 1 MB asynchronous.
 _SYNCHRONOUS_LIMIT = 6 * 1024 * 1024
 _ASYNCHRONOUS_LIMIT = 1024 * 1024
+_LOG = logging.getLogger(__name__)
 
 
 class DurableFunctions(Protocol):
@@ -105,16 +111,27 @@ class LambdaApi:
         """Whether the function's resource policy lets a service invoke it."""
         return may_invoke(self._function(reference), reference.qualifier, service, source_arn)
 
-    def deliver(self, source_arn: str, target: str, payload: bytes) -> None:
+    def deliver(self, source_arn: str, target: Mapping[str, Any], payload: bytes) -> None:
         """Invoke the target of an EventBridge rule asynchronously.
 
         Raises:
             AwsError: If the function does not exist or its policy does not let the rule invoke it.
         """
-        reference = parse_function(target)
+        reference = parse_function(target["Arn"])
         if not self.permits(reference, "events.amazonaws.com", source_arn):
-            raise AwsError("AccessDeniedException", f"the policy of {target} does not let {source_arn} invoke it", 403)
+            message = f"the policy of {target['Arn']} does not let {source_arn} invoke it"
+            raise AwsError("AccessDeniedException", message, 403)
         self.invoke(reference, payload, "Event")
+
+    def deliver_with_role(self, target: Mapping[str, Any], payload: bytes) -> None:
+        """Invoke the target of a schedule asynchronously.
+
+        Raises:
+            ClientError: As Lambda refuses the call.
+        """
+        region = target["Arn"].split(":")[3]
+        client = self._clients.get("lambda", region, role=target["RoleArn"])
+        client.invoke(FunctionName=target["Arn"], InvocationType="Event", Payload=payload)
 
     def serve(self, request: Request, name: str) -> Response:
         """Answer an HTTP Invoke.
@@ -214,7 +231,7 @@ class LambdaApi:
         destinations = config.get("DestinationConfig", {})
         chosen = destinations.get("OnSuccess" if outcome.ok else "OnFailure", {}).get("Destination")
         if chosen:
-            self._send(chosen, _record(version, payload, outcome, attempts), {})
+            self._send(version, chosen, _record(version, payload, outcome, attempts), {})
         dead_letters = extra(function).get("DeadLetterConfig", {}).get("TargetArn")
         if dead_letters and not outcome.ok:
             message = json.loads(outcome.payload).get("errorMessage", "")
@@ -223,13 +240,20 @@ class LambdaApi:
                 "ErrorCode": {"DataType": "Number", "StringValue": "200"},
                 "ErrorMessage": {"DataType": "String", "StringValue": message[:1024] or "-"},
             }
-            self._send(dead_letters, payload.decode(), attributes)
+            self._send(version, dead_letters, payload.decode(), attributes)
 
-    def _send(self, target: str, message: str, attributes: dict[str, Any]) -> None:
+    def _send(self, version: FunctionVersion, target: str, message: str, attributes: dict[str, Any]) -> None:
+        """Tell a target with the function's role; what it refuses is lost, as on AWS, which counts it."""
+        try:
+            self._send_with_role(version.role, target, message, attributes)
+        except ClientError as error:
+            _LOG.error("a message of %s to %s is lost: %s", version.reference.name, target, error)
+
+    def _send_with_role(self, role: str, target: str, message: str, attributes: dict[str, Any]) -> None:
         service, region, name = (target.split(":")[index] for index in (2, 3, -1))
-        client = self._clients.get(service, region)
+        client = self._clients.get(service, region, role=role)
         if service == "sqs":
-            url = client.get_queue_url(QueueName=name)["QueueUrl"]
+            url = self._clients.get(service, region, role=None).get_queue_url(QueueName=name)["QueueUrl"]
             client.send_message(QueueUrl=url, MessageBody=message, MessageAttributes=attributes)
         elif service == "sns":
             client.publish(TopicArn=target, Message=message, MessageAttributes=attributes)
@@ -260,15 +284,19 @@ def apply(api: LambdaApi) -> None:
     replace(lambda_responses.LambdaResponse, "invoke", invoke_over_http)
 
 
-def log_writer() -> Callable[[str, str, str, list[str]], None]:
-    """Return the function that puts the functions' output into CloudWatch Logs."""
+def log_writer(permissions: Permissions) -> Callable[[Session, str, str, str, list[str]], None]:
+    """Return the function that puts the functions' output into CloudWatch Logs, as far as their roles allow it."""
     lock = threading.Lock()
 
-    def write(region: str, group: str, stream: str, lines: list[str]) -> None:
+    def write(session: Session, region: str, group: str, stream: str, lines: list[str]) -> None:
         backend = logs_models.logs_backends[ACCOUNT_ID][region]
         now = int(time.time() * 1000)
         with lock:  # moto's log streams are not thread-safe
-            if group not in backend.groups:
+            missing = group not in backend.groups
+            if not permissions.allow(session, log_writing(region, group, stream, create_group=missing)):
+                _LOG.error("the output of %s is lost: its role does not allow to write to %s", session.name, group)
+                return
+            if missing:
                 backend.create_log_group(group, {})
             if stream not in backend.groups[group].streams:
                 backend.create_log_stream(group, stream)

@@ -27,6 +27,7 @@ from queue import Empty, SimpleQueue
 from typing import IO, Any, cast
 
 from sandbox.aws.arns import FunctionReference, function_arn
+from sandbox.aws.credentials import AccessKeys, Session
 from sandbox.aws.errors import AwsError
 from sandbox.aws.interpreters import Interpreters
 
@@ -75,6 +76,11 @@ class FunctionVersion:
     package: bytes = field(repr=False)
     package_sha256: str
     reserved_concurrency: int | None = None
+
+    @property
+    def session(self) -> Session:
+        """The role as the function uses it."""
+        return Session(self.role, self.reference.name)
 
     @property
     def key(self) -> str:
@@ -304,17 +310,23 @@ class LambdaRuntime:
     """Runs function versions in environments and keeps these warm."""
 
     def __init__(
-        self, interpreters: Interpreters, endpoint: str, write_log: Callable[[str, str, str, list[str]], None]
+        self,
+        interpreters: Interpreters,
+        endpoint: str,
+        keys: AccessKeys,
+        write_log: Callable[[Session, str, str, str, list[str]], None],
     ) -> None:
         """Create the runtime.
 
         Args:
             interpreters: Where interpreters come from.
             endpoint: Address of the local AWS, for the functions' clients.
-            write_log: Called as ``write_log(region, group, stream, lines)`` after each invocation.
+            keys: Access keys of the functions' roles.
+            write_log: Called as ``write_log(session, region, group, stream, lines)`` after each invocation.
         """
         self._interpreters = interpreters
         self._endpoint = endpoint
+        self._keys = keys
         self._write_log = write_log
         self._work = Path(tempfile.mkdtemp(prefix="sandbox-aws-"))
         self._lock = threading.Lock()
@@ -342,7 +354,8 @@ class LambdaRuntime:
             finally:
                 self._give_back(version, environment)
         group = version.logging.get("LogGroup") or f"/aws/lambda/{version.reference.name}"
-        self._write_log(version.reference.region, group, environment.log_stream, outcome.log.split("\n"))
+        lines = outcome.log.split("\n")
+        self._write_log(version.session, version.reference.region, group, environment.log_stream, lines)
         return outcome
 
     def running(self, name: str) -> int:
@@ -459,13 +472,14 @@ class LambdaRuntime:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_LOG_GROUP_NAME": logging.get("LogGroup") or f"/aws/lambda/{reference.name}",
             "AWS_LAMBDA_LOG_FORMAT": logging.get("LogFormat", "Text"),
-            # The role's credentials and the only address that leads anywhere.
-            "AWS_ACCESS_KEY_ID": "ASIASANDBOX",
-            "AWS_SECRET_ACCESS_KEY": "sandbox",
-            "AWS_SESSION_TOKEN": "sandbox",
+            # The only address that leads anywhere.
             "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",
             **version.variables,
+            # The role's: AWS takes no variables of these names.
+            "AWS_ACCESS_KEY_ID": self._keys.of(version.session),
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_SESSION_TOKEN": "sandbox",
         }
         if level := logging.get("ApplicationLogLevel"):
             variables["AWS_LAMBDA_LOG_LEVEL"] = level

@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -89,11 +89,12 @@ def _moment(local: datetime, zone: ZoneInfo) -> datetime | None:
 class Scheduler:
     """Fires moto's schedules."""
 
-    def __init__(self, invoke: Callable[[str, bytes], object]) -> None:
+    def __init__(self, invoke: Callable[[Mapping[str, Any], bytes], None]) -> None:
         """Create it; ``start`` lets it run.
 
         Args:
-            invoke: Invokes a function, given by its ARN, asynchronously.
+            invoke: Called with the target as in the schedule, and the payload; invokes the function with the target's
+                role, and returns at once. Raises what Lambda answers.
         """
         self._invoke = invoke
         self._stop = threading.Event()
@@ -152,7 +153,7 @@ class Scheduler:
     def _fire(self, schedule: Any, due: datetime) -> None:
         key = _key(schedule)
         self._due[key] = next_time(*key[1:], due, _begun(schedule))
-        self._invoke(schedule.target["Arn"], _payload(schedule, due))
+        self._invoke(schedule.target, _payload(schedule, due))
 
 
 def apply() -> None:

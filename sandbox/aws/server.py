@@ -27,18 +27,19 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
 from sandbox.aws import events, lambda_api, lambda_control, s3, scheduler, step_functions, tags
-from sandbox.aws.arns import parse_function
 from sandbox.aws.clients import Clients
 from sandbox.aws.control import PREFIX as CONTROL_PREFIX
 from sandbox.aws.control import Control, Parts
+from sandbox.aws.credentials import AccessKeys
 from sandbox.aws.durable import DurableExecutions
 from sandbox.aws.durable_api import PREFIX as DURABLE_PREFIX
 from sandbox.aws.durable_api import DurableApi
-from sandbox.aws.errors import AwsError
+from sandbox.aws.errors import AwsError, answer
 from sandbox.aws.faults import Faults
 from sandbox.aws.http_api import HttpApis
 from sandbox.aws.interpreters import Interpreters
 from sandbox.aws.lambda_runtime import LambdaRuntime
+from sandbox.aws.permissions import Permissions
 
 # Kept between runs, ignored by git.
 _DEFAULT_DIRECTORY = Path(__file__).parents[2] / ".sandbox"
@@ -77,18 +78,18 @@ class LocalAws:
         )
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self._faults = faults = Faults()
-        clients = Clients(self.address)
+        keys = AccessKeys()
+        self._permissions = permissions = Permissions(keys)
+        clients = Clients(self.address, keys)
         interpreters = Interpreters(directory / "runtimes", environment)
         self._bus = events.EventBus()
-        self._runtime = LambdaRuntime(interpreters, self.address, lambda_api.log_writer())
+        self._runtime = LambdaRuntime(interpreters, self.address, keys, lambda_api.log_writer(permissions))
         self._functions = lambda_api.LambdaApi(self._runtime, clients)
-        self._executions = DurableExecutions(self._functions, self._runtime, self._bus)
+        self._executions = DurableExecutions(self._functions, self._runtime, self._bus, permissions)
         self._functions.durable = self._executions
         self._durable = DurableApi(self._executions, self._functions)
         self._apis = HttpApis(self._functions, faults)
-        self._scheduler = scheduler.Scheduler(
-            lambda function, payload: self._functions.invoke(parse_function(function), payload, "Event")
-        )
+        self._scheduler = scheduler.Scheduler(self._functions.deliver_with_role)
         self._control = Control(
             Parts(
                 address=self.address,
@@ -132,9 +133,11 @@ class LocalAws:
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         self._faults.slow_down(Request(environ))
         try:
-            response = self._faults.throttling(Request(environ)) or self._own_answer(environ)
+            self._faults.throttle(Request(environ))
+            self._permissions.check(Request(environ))
+            response = self._own_answer(environ)
         except AwsError as error:
-            response = error.response()
+            response = answer(Request(environ), error)
         except Exception:  # noqa: BLE001 - told here; a client gets an answer that it can read
             _LOG.exception("no answer to %s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
             response = AwsError("ServiceException", "The local AWS failed; its output says why.", 500).response()

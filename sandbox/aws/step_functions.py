@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import botocore.session
 import jsonata
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
@@ -39,6 +40,7 @@ from moto.stepfunctions.parser.backend import execution
 
 from sandbox.aws.clients import Clients
 from sandbox.aws.corrections import extend, replace
+from sandbox.aws.errors import AwsError
 
 # How long StopExecution waits for an execution whose thread has not begun yet.
 _START_LIMIT_SECONDS = 5.0
@@ -55,6 +57,7 @@ def apply(clients: Clients) -> None:
     _name_unnamed_executions()
     _answer_terraform()
     _invoke_asynchronously()
+    _name_errors_of_lambda()
     _evaluate_jsonata()
     _task_tokens()
     _one_token_for_each_attempt()
@@ -63,22 +66,26 @@ def apply(clients: Clients) -> None:
     _outputs_are_json()
 
 
-def starter(clients: Clients) -> Callable[[str, str, bytes], None]:
-    """Return how EventBridge starts a state machine: called with rule ARN, machine ARN and input."""
+def starter(clients: Clients) -> Callable[[str, Mapping[str, Any], bytes], None]:
+    """Return how EventBridge starts a state machine with a target's role: called with rule ARN, target and input."""
 
-    def start(_rule: str, machine: str, payload: bytes) -> None:
-        clients.get("stepfunctions", machine.split(":")[3]).start_execution(
-            stateMachineArn=machine, input=payload.decode()
-        )
+    def start(_rule: str, target: Mapping[str, Any], payload: bytes) -> None:
+        if "RoleArn" not in target:
+            raise AwsError("ValidationException", f"RoleArn is required for target {target['Arn']}.")
+        client = clients.get("stepfunctions", target["Arn"].split(":")[3], role=target["RoleArn"])
+        client.start_execution(stateMachineArn=target["Arn"], input=payload.decode())
 
     return start
 
 
 def _call_services_over_the_endpoint(clients: Clients) -> None:
-    """Let state machines share the clients; moto creates one for each call, which is slow and not thread-safe."""
+    """Let state machines share clients, with their roles' permissions.
 
-    def client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001 - moto's signature
-        return clients.get(service, region)
+    moto creates a client for each call, which is slow and not thread-safe, and knows no permissions.
+    """
+
+    def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+        return clients.get(service, region, role=state_credentials.role_arn)
 
     _everywhere("boto_client_for", client_for)
 
@@ -122,6 +129,22 @@ def _answer_terraform() -> None:
 def _invoke_asynchronously() -> None:
     """``lambda:invoke`` takes ``InvocationType``; moto's list of its parameters lacks it."""
     lambda_service._SUPPORTED_API_PARAM_BINDINGS["invoke"].add("InvocationType")  # noqa: SLF001
+
+
+def _name_errors_of_lambda() -> None:
+    """An error that Lambda's API model does not list for Invoke, such as a refusal, is ``Lambda.AWSLambdaException``.
+
+    moto names it by its code.
+    """
+    service = lambda_service.StateTaskServiceLambda
+    invoke = botocore.session.get_session().get_service_model("lambda").operation_model("Invoke")
+    modelled = {f"Lambda.{shape.name}" for shape in invoke.error_shapes}
+
+    def error_and_cause(error: Any) -> tuple[str, str]:
+        name, cause = original(error)
+        return name if name in modelled else "Lambda.AWSLambdaException", cause
+
+    original = replace(service, "_error_cause_from_client_error", staticmethod(error_and_cause))
 
 
 def _evaluate_jsonata() -> None:

@@ -40,6 +40,7 @@ class LocalAws:
         document = json.dumps({"Version": "2012-10-17", "Statement": []})
         role = self.client("iam").create_role(RoleName="functions", AssumeRolePolicyDocument=document)
         self.role: str = role["Role"]["Arn"]
+        self.allow("functions", {"Effect": "Allow", "Action": "*", "Resource": "*"})
 
     def _start(self, environment: dict[str, str], stderr: IO[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -64,6 +65,11 @@ class LocalAws:
                 config=Config(retries={"total_max_attempts": 1}, read_timeout=20, proxies={}),
             )
         return self._clients[service]
+
+    def allow(self, role: str, *statements: Any) -> None:
+        """Let a role do what statements say, and nothing else."""
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self.client("iam").put_role_policy(RoleName=role, PolicyName="it", PolicyDocument=document)
 
     def control(self, path: str, data: Any = None) -> Any:
         """Call a control endpoint: POST with data, GET without. An error answer is returned like any other."""

@@ -41,8 +41,9 @@ def workflow(aws: Any) -> str:
     return durable(aws, 60)
 
 
-def durable(aws: Any, execution_timeout: int) -> str:
-    name: str = aws.function(WORKFLOW, Environment={"Variables": {"SDK": sysconfig.get_path("purelib")}}, Timeout=20)
+def durable(aws: Any, execution_timeout: int, **settings: Any) -> str:
+    variables = {"SDK": sysconfig.get_path("purelib")}
+    name: str = aws.function(WORKFLOW, Environment={"Variables": variables}, Timeout=20, **settings)
     aws.control("durable-functions", {name: {"execution_timeout": execution_timeout}})
     return name
 

@@ -1,6 +1,6 @@
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -80,7 +80,7 @@ def test_each_enabled_schedule_fires_when_it_is_due_and_not_again(backend: Any) 
     add(backend, "off", "rate(1 minute)", "DISABLED")
     add(backend, "late", "at(2026-11-24T11:00:00)")
     fired: list[tuple[str, str]] = []
-    scheduler = Scheduler(lambda target, payload: fired.append((target, payload.decode()[11:])))
+    scheduler = Scheduler(lambda target, payload: fired.append((target["Arn"], payload.decode()[11:])))
     for second in (0, 1, 29, 30, 31, 61, 62, 90):
         scheduler.tick(NOON + timedelta(seconds=second))
     assert fired == [
@@ -97,9 +97,9 @@ def test_a_target_that_fails_keeps_no_other_schedule_from_firing(backend: Any) -
     add(backend, "b", "rate(1 minute)")
     fired: list[str] = []
 
-    def invoke(target: str, _payload: bytes) -> None:
-        fired.append(target)
-        if target == "a":
+    def invoke(target: Mapping[str, Any], _payload: bytes) -> None:
+        fired.append(target["Arn"])
+        if target["Arn"] == "a":
             raise ValueError("no function")
 
     scheduler = Scheduler(invoke)
@@ -121,7 +121,9 @@ def group(aws: Any) -> str:
 def schedule(aws: Any, group: str) -> Callable[..., str]:
     """Create a schedule of the group, with a role that trusts only the group."""
 
-    def create(function: str, expression: str, *, trusted: str = group, timezone: str = "UTC") -> str:
+    def create(
+        function: str, expression: str, *, trusted: str = group, timezone: str = "UTC", allowed: str | None = None
+    ) -> str:
         name = f"s{time.monotonic_ns()}"
         found = aws.client("scheduler").get_schedule_group(Name=group)["Arn"].replace(group, trusted)
         condition = {"StringEquals": {"aws:SourceAccount": ACCOUNT_ID, "aws:SourceArn": found}}
@@ -129,6 +131,7 @@ def schedule(aws: Any, group: str) -> Callable[..., str]:
         document = {"Version": "2012-10-17", "Statement": [statement | {"Condition": condition}]}
         role = aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))
         alias = aws.client("lambda").get_alias(FunctionName=function, Name="live")["AliasArn"]
+        aws.allow(name, {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": allowed or alias})
         told = {"at": "<aws.scheduler.scheduled-time>", "by": "<aws.scheduler.schedule-arn>"}
         aws.client("scheduler").create_schedule(
             Name=name,
@@ -181,6 +184,15 @@ def test_a_schedule_can_be_changed_and_goes_with_its_group(aws: Any, schedule: C
     client.delete_schedule_group(Name=group)
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.get_schedule_group(Name=group)
+
+
+def test_a_schedule_invokes_only_what_its_role_allows(aws: Any, schedule: Callable[..., str], group: str) -> None:
+    function = aws.function(RECORD)
+    unqualified = aws.client("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]
+    name = schedule(function, "cron(0 22 1 1 ? 2100)", allowed=unqualified)
+    problem = aws.control("schedules/fire", {"group": group, "schedule": name})["error"]
+    assert "AccessDeniedException" in problem
+    assert f"not authorized to perform: lambda:InvokeFunction on resource: {unqualified}:live because" in problem
 
 
 @pytest.mark.parametrize(
