@@ -17,9 +17,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from aws_durable_execution_sdk_python.constants import CHECKPOINT_SIZE_LIMIT_BYTES
 from aws_durable_execution_sdk_python.execution import DurableExecutionInvocationInput
-from aws_durable_execution_sdk_python.lambda_service import ErrorObject, OperationStatus, OperationType
+from aws_durable_execution_sdk_python.lambda_service import (
+    ErrorObject,
+    OperationStatus,
+    OperationType,
+    OperationUpdate,
+)
 from aws_durable_execution_sdk_python_testing.checkpoint.processor import CheckpointProcessor
+from aws_durable_execution_sdk_python_testing.checkpoint.validators.checkpoint import CheckpointValidator
 from aws_durable_execution_sdk_python_testing.child_dispatcher import (
     ChainedInvokeRequest,
     ChildOutcome,
@@ -34,6 +41,7 @@ from aws_durable_execution_sdk_python_testing.child_dispatcher import (
 from aws_durable_execution_sdk_python_testing.exceptions import (
     CallbackTimeoutException,
     DurableFunctionsTestError,
+    InvalidParameterValueException,
     ResourceNotFoundException,
 )
 from aws_durable_execution_sdk_python_testing.execution import Execution, ExecutionStatus
@@ -51,6 +59,7 @@ from aws_durable_execution_sdk_python_testing.stores.memory import InMemoryExecu
 from aws_durable_execution_sdk_python_testing.worker.checkpoint_tasks import CallableTask
 from aws_durable_execution_sdk_python_testing.worker.registry import ExecutionRegistry
 
+from sandbox.aws import corrections
 from sandbox.aws.accesses import invocation
 from sandbox.aws.arns import ACCOUNT_ID, DEFAULT_REGION, FunctionReference, function_arn, parse_function
 from sandbox.aws.callback_ids import execution_of
@@ -67,6 +76,8 @@ _LONGEST_SYNCHRONOUS_SECONDS = 900
 _EXECUTION_TIMEOUT = range(1, 31_622_400 + 1)
 _RETENTION_DAYS = range(1, 90 + 1)
 _DEFAULT_RETENTION_DAYS = 14
+# API model: Result of SendDurableExecutionCallbackSuccess (BinaryOperationPayload).
+_LARGEST_CALLBACK_RESULT = 1_048_576
 # API model: DurableExecutionName.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -277,6 +288,26 @@ class DurableExecutions:
             return arn
 
 
+def apply() -> None:
+    """Let steps and child contexts checkpoint only results that AWS takes; the emulator takes results of any size.
+
+    Limit and message: https://github.com/aws/aws-durable-execution-sdk-python/issues/342.
+    """
+
+    def validate(update: OperationUpdate, execution: Execution) -> None:
+        original(update, execution)
+        limited = update.operation_type in {OperationType.STEP, OperationType.CONTEXT}
+        if limited and update.payload is not None:
+            _limit(len(update.payload.encode()), CHECKPOINT_SIZE_LIMIT_BYTES, f"{update.operation_type.value} output")
+
+    original = corrections.replace(CheckpointValidator, "_validate_payload_sizes", staticmethod(validate))
+
+
+def _limit(size: int, largest: int, what: str) -> None:
+    if size > largest:
+        raise InvalidParameterValueException(f"{what} payload size must be less than or equal to {largest} bytes.")
+
+
 class _Executor(Executor):
     """The emulator's executor with AWS's ARNs, callback errors and status events."""
 
@@ -348,6 +379,7 @@ class _Executor(Executor):
         self, callback_id: str, result: bytes | None = None
     ) -> SendDurableExecutionCallbackSuccessResponse:
         """Complete a callback; AWS's errors instead of the emulator's one for everything."""
+        _limit(len(result or b""), _LARGEST_CALLBACK_RESULT, "CALLBACK result")
         self._answer(callback_id, lambda: self._complete_callback_success(callback_id, result))
         return SendDurableExecutionCallbackSuccessResponse()
 

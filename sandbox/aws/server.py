@@ -26,7 +26,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from sandbox.aws import events, lambda_api, lambda_control, s3, scheduler, step_functions, tags
+from sandbox.aws import durable, events, lambda_api, lambda_control, s3, scheduler, step_functions, tags
 from sandbox.aws.clients import Clients
 from sandbox.aws.control import PREFIX as CONTROL_PREFIX
 from sandbox.aws.control import Control, Parts
@@ -103,6 +103,7 @@ class LocalAws:
         self._clock = events.ScheduleClock(self._bus)
         self._bus.add_target("lambda", self._functions.deliver)
         self._bus.add_target("states", step_functions.starter(clients))
+        durable.apply()
         lambda_control.apply(self._forget_function)
         lambda_api.apply(self._functions)
         step_functions.apply(clients)

@@ -23,6 +23,8 @@ from aws_durable_execution_sdk_python.config import CallbackConfig, Duration, In
 
 @durable_execution
 def handler(event, context):
+    if "size" in event:
+        return len(context.step(lambda _: "x" * (event["size"] - 2), name="large"))  # its JSON has two quotes
     if "boom" in event:
         raise ValueError(event["boom"])
     if "call" in event:
@@ -143,6 +145,26 @@ def test_an_expired_callback_and_one_of_a_stopped_execution_are_closed(
     for callback in callbacks:
         call = lambda i=callback: client.send_durable_execution_callback_success(CallbackId=i)  # noqa: E731
         assert refused(call) == ("CallbackTimeoutException", 400)
+
+
+def test_a_result_that_is_too_large_is_no_answer_to_a_callback(aws: Any, workflow: str, eventually: Eventually) -> None:
+    arn = start(aws, workflow, {"timeout": 60})
+    callback = callback_of(aws, eventually, arn)
+    send = aws.client("lambda").send_durable_execution_callback_success
+    largest = 1024 * 1024
+    too_large = refused(lambda: send(CallbackId=callback, Result=b"x" * (largest + 1)))
+    assert too_large == ("InvalidParameterValueException", 400)
+    send(CallbackId=callback, Result=b"x" * largest)
+    assert ended(aws, eventually, arn)["Result"] == json.dumps({"answer": "x" * largest})
+
+
+def test_a_step_whose_result_is_too_large_fails_its_execution(aws: Any, workflow: str, eventually: Eventually) -> None:
+    largest = 256 * 1024
+    assert ended(aws, eventually, start(aws, workflow, {"size": largest}))["Result"] == str(largest - 2)
+    failed = ended(aws, eventually, start(aws, workflow, {"size": largest + 1}))
+    assert failed["Status"] == "FAILED"
+    message = "STEP output payload size must be less than or equal to 262144 bytes."
+    assert message in failed["Error"]["ErrorMessage"]
 
 
 def test_a_name_starts_one_execution(aws: Any, workflow: str) -> None:
