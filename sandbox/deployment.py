@@ -9,9 +9,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
@@ -33,6 +33,8 @@ STATE_MACHINE = "Order"
 WINDOW = "upgrade"
 EXAMPLE = Path("examples") / "complete"
 SCRATCH = ROOT / ".sandbox"
+# Output of a stack, as of the module.
+REQUEST_URL = "slack_request_url"
 
 # It comes only when somebody fires it.
 _WINDOW = {
@@ -60,22 +62,18 @@ class SandboxError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sandbox:
-    """A running sandbox.
+class Emulators:
+    """A running local AWS and a running local Slack.
 
     Attributes:
-        directory: Scratch folder of this run, with the logs and the copy that Terraform works on.
+        directory: Scratch folder of this run, with the logs and the copies that Terraform works on.
         aws_url: Address of the local AWS.
         slack: The local Slack.
-        terraform: Terraform in the copy of `examples/complete`.
-        outputs: Terraform's outputs.
     """
 
     directory: Path
     aws_url: str
     slack: SlackSandbox
-    terraform: Terraform
-    outputs: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the local AWS."""
@@ -98,12 +96,40 @@ class Sandbox:
         """Return the shown name of each person in the local Slack."""
         return {user["id"]: user["real_name"] for user in self.slack.app()["users"]}
 
+    def slack_settings(self, name: str) -> Json:
+        """Put the local Slack app's token and signing secret into two secrets, and return the module's input `slack`.
+
+        Args:
+            name: Beginning of the secrets' names.
+        """
+        app = self.slack.app()
+        secrets = self.client("secretsmanager")
+        token = secrets.create_secret(Name=f"{name}/slack-bot-token", SecretString=app["bot_token"])
+        signing = secrets.create_secret(Name=f"{name}/slack-signing-secret", SecretString=app["signing_secret"])
+        return {
+            "api_url": self.slack.api_url,
+            "bot_token_secret_arn": token["ARN"],
+            "channel": APPROVALS.id,
+            "signing_secret_secret_arn": signing["ARN"],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandbox(Emulators):
+    """A running sandbox with something deployed in it.
+
+    Attributes:
+        terraform: Terraform in the copy of the deployed folder.
+        outputs: Terraform's outputs.
+    """
+
+    terraform: Terraform
+    outputs: Mapping[str, Any]
+
 
 @contextmanager
 def running(say: Say) -> Iterator[Sandbox]:
-    """Start everything and deploy; on the way out, whatever the reason, end every process and remove the scratch copy.
-
-    While it runs, SIGTERM ends this process in the same orderly way as Ctrl-C does.
+    """Start everything and deploy `examples/complete`; see `emulators`.
 
     Args:
         say: Takes lines for people.
@@ -115,6 +141,25 @@ def running(say: Say) -> Iterator[Sandbox]:
         SandboxError: If something cannot be started.
         TerraformError: If Terraform fails.
     """
+    with emulators(say) as local:
+        yield deployed(local, say)
+
+
+@contextmanager
+def emulators(say: Say) -> Iterator[Emulators]:
+    """Start a local AWS and a local Slack; on the way out, whatever the reason, end every process and remove all files.
+
+    While they run, SIGTERM ends this process in the same orderly way as Ctrl-C does.
+
+    Args:
+        say: Takes lines for people.
+
+    Yields:
+        Both, with nothing deployed.
+
+    Raises:
+        SandboxError: If something cannot be started.
+    """
     with ExitStack() as stack:
         stack.enter_context(_signals_restored())
         SCRATCH.mkdir(exist_ok=True)
@@ -122,8 +167,7 @@ def running(say: Say) -> Iterator[Sandbox]:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         try:
             signal.signal(signal.SIGTERM, leave)
-            aws_url, slack = _servers(stack, directory, say)
-            yield deployed(directory, aws_url, slack, say)
+            yield _servers(stack, directory, say)
         except Exception as error:
             if (directory / _AWS_LOG).exists():
                 error.add_note(f"The local AWS's last words:\n{tail(directory / _AWS_LOG)}")
@@ -155,21 +199,22 @@ def until(condition: Callable[[], _Value | None], what: str, timeout: float = 30
         time.sleep(_POLL)
 
 
-def copy_of_repository(target: Path) -> Path:
-    """Copy the working tree without what git ignores, so that Terraform leaves nothing in the repository.
+def copy_of(repository: Path, target: Path) -> Path:
+    """Copy a working tree without what git ignores, so that Terraform leaves nothing in it.
 
     Args:
+        repository: Top folder of a git checkout.
         target: Folder to make.
 
     Returns:
         The folder.
 
     Raises:
-        SandboxError: If this is no git checkout.
+        SandboxError: If it is no git checkout.
     """
-    for name in _files():
+    for name in _files(repository):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target / name)
+        shutil.copy2(repository / name, target / name)
     return target
 
 
@@ -183,82 +228,99 @@ def fingerprint(*folders: str) -> str:
         SandboxError: If this is no git checkout.
     """
     digest = hashlib.sha256()
-    for name in sorted(_files(*folders)):
+    for name in sorted(_files(ROOT, *folders)):
         digest.update(f"{name}\0{hashlib.sha256((ROOT / name).read_bytes()).hexdigest()}\0".encode())
     return digest.hexdigest()
 
 
-def _files(*folders: str) -> list[str]:
-    listed = subprocess.run([*_LIST_FILES, "--", *folders], cwd=ROOT, capture_output=True, check=False)
+def _files(repository: Path, *folders: str) -> list[str]:
+    listed = subprocess.run([*_LIST_FILES, "--", *folders], cwd=repository, capture_output=True, check=False)
     if listed.returncode:
-        raise SandboxError(
-            f"{ROOT} is no git checkout: {listed.stderr.decode().strip()}; clone the repository with git"
-        )
-    return [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+        raise SandboxError(f"{repository} is no git checkout: {listed.stderr.decode().strip()}; clone it with git")
+    return [name for name in listed.stdout.decode().split("\0") if name and (repository / name).is_file()]
 
 
-def _servers(stack: ExitStack, directory: Path, say: Say) -> tuple[str, SlackSandbox]:
+def _servers(stack: ExitStack, directory: Path, say: Say) -> Emulators:
     try:
         slack_url = stack.enter_context(server("sandbox.slack", directory / "slack.log", environment({})))
         aws_url = stack.enter_context(server("sandbox.aws", directory / _AWS_LOG, environment({})))
     except ProcessError as error:
         raise SandboxError(str(error)) from error
-    say(f"Local AWS at {aws_url}, local Slack at {slack_url}, all files in {directory.relative_to(ROOT)}")
-    return aws_url, SlackSandbox(slack_url)
+    say(f"Local AWS at {aws_url}, local Slack at {slack_url}, all files in {os.path.relpath(directory)}")
+    return Emulators(directory=directory, aws_url=aws_url, slack=SlackSandbox(slack_url))
 
 
-def deployed(directory: Path, aws_url: str, slack: SlackSandbox, say: Say) -> Sandbox:
-    """Deploy the example, or bring what is deployed up to date with the working tree.
+def deployed(local: Emulators, say: Say) -> Sandbox:
+    """Deploy `examples/complete`, or bring what is deployed up to date with the working tree.
 
     Args:
-        directory: Folder of the sandbox; Terraform's state stays in it.
-        aws_url: Address of the local AWS.
-        slack: The local Slack.
+        local: Where to; Terraform's state stays in its folder.
         say: Takes lines for people.
 
     Raises:
         SandboxError: If something is missing.
         TerraformError: If Terraform fails.
     """
-    terraform = Terraform(_checkout(directory) / EXAMPLE, environment_of(aws_url), say)
-    sandbox = Sandbox(directory=directory, aws_url=aws_url, slack=slack, terraform=terraform)
+    terraform = Terraform(_checkout(local.directory) / EXAMPLE, environment_of(local.aws_url), say)
     say(f"Terraform deploys {EXAMPLE} (with {mirror.REAL_VERSION} of the AWS provider behind the provider bridge)")
-    terraform.init(_variables(sandbox))
+    return applied(local, terraform, terraform.variables() if terraform.has_variables() else _variables(local))
+
+
+def applied(local: Emulators, terraform: Terraform, variables: Json) -> Sandbox:
+    """Deploy what Terraform finds in its folder, and let the local Slack app send clicks to the gate in it.
+
+    Args:
+        local: Where to.
+        terraform: Terraform in a copy of the folder.
+        variables: Values of the variables.
+
+    Raises:
+        SandboxError: If the gate does not answer.
+        TerraformError: If Terraform fails.
+    """
+    terraform.init(variables)
     plan = terraform.plan()
     changed = [c for c in plan["resource_changes"] if c["change"]["actions"] not in (["no-op"], ["read"])]
     durable = durable_functions(plan)
     if changed:
-        say(f"{len(changed)} resources to create or change; durable by Terraform's plan: {', '.join(durable)}")
-        sandbox.control("POST", "durable-functions", durable)
+        terraform.say(
+            f"{len(changed)} resources to create or change; durable by Terraform's plan: {', '.join(durable)}"
+        )
+        local.control("POST", "durable-functions", durable)
         terraform.apply()
     outputs = terraform.outputs()
-    request_url = local_url(outputs["slack_request_url"], aws_url)
-    slack.configure(request_url=request_url)
-    _warm(request_url)
-    return replace(sandbox, outputs=outputs)
+    if outputs.get(REQUEST_URL):
+        request_url = local_url(outputs[REQUEST_URL], local.aws_url)
+        local.slack.configure(request_url=request_url)
+        _warm(request_url)
+    return _deployment(local, terraform, outputs)
 
 
-def found(directory: Path, aws_url: str, slack: SlackSandbox, say: Say) -> Sandbox:
+def found(local: Emulators, say: Say) -> Sandbox:
     """Return a sandbox that was deployed before, as it is.
 
     Args:
-        directory: Folder of the sandbox.
-        aws_url: Address of the local AWS.
-        slack: The local Slack.
+        local: Where it was deployed.
         say: Takes lines for people.
 
     Raises:
         TerraformError: If Terraform cannot tell its outputs.
     """
-    terraform = Terraform(directory / _CHECKOUT / EXAMPLE, environment_of(aws_url), say)
-    return Sandbox(directory=directory, aws_url=aws_url, slack=slack, terraform=terraform, outputs=terraform.outputs())
+    terraform = Terraform(local.directory / _CHECKOUT / EXAMPLE, environment_of(local.aws_url), say)
+    return _deployment(local, terraform, terraform.outputs())
+
+
+def _deployment(local: Emulators, terraform: Terraform, outputs: Json) -> Sandbox:
+    return Sandbox(
+        directory=local.directory, aws_url=local.aws_url, slack=local.slack, terraform=terraform, outputs=outputs
+    )
 
 
 def _checkout(directory: Path) -> Path:
     """Copy the working tree; what Terraform keeps beside the example goes over from the copy made before."""
     old, new = directory / _CHECKOUT, directory / f"{_CHECKOUT}.new"
     shutil.rmtree(new, ignore_errors=True)
-    copy_of_repository(new)
+    copy_of(ROOT, new)
     for pattern in _KEPT_BY_TERRAFORM:
         for found in (old / EXAMPLE).glob(pattern):
             found.rename(new / EXAMPLE / found.name)
@@ -274,13 +336,7 @@ def _warm(request_url: str) -> None:
         raise SandboxError(f"{request_url} answers {status} to a request that is not signed, not 401")
 
 
-def _variables(sandbox: Sandbox) -> Json:
-    if sandbox.terraform.has_variables():
-        return sandbox.terraform.variables()
-    app = sandbox.slack.app()
-    secrets = sandbox.client("secretsmanager")
-    token = secrets.create_secret(Name=f"{NAME}/slack-bot-token", SecretString=app["bot_token"])
-    signing = secrets.create_secret(Name=f"{NAME}/slack-signing-secret", SecretString=app["signing_secret"])
+def _variables(local: Emulators) -> Json:
     return {
         "approvers": [ALICE.id, BOB.id],
         "environment": "sandbox",
@@ -290,12 +346,7 @@ def _variables(sandbox: Sandbox) -> Json:
         "maintenance_windows": {WINDOW: _WINDOW},
         "name": NAME,
         "region": REGION,
-        "slack": {
-            "api_url": sandbox.slack.api_url,
-            "bot_token_secret_arn": token["ARN"],
-            "channel": APPROVALS.id,
-            "signing_secret_secret_arn": signing["ARN"],
-        },
+        "slack": local.slack_settings(NAME),
         "state_machine_name": STATE_MACHINE,
     }
 

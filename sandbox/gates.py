@@ -45,8 +45,9 @@ class Gates:
     """Both gates of a sandbox.
 
     Args:
-        sandbox: The running sandbox.
-        state_machine: ARN of the state machine that is held and looked at; None for the example's.
+        sandbox: The running sandbox. What is deployed in it has outputs named as the module's; those of its own are
+            `state_machine_arn`.
+        state_machine: ARN of the state machine that is held and looked at; None for the output's.
     """
 
     def __init__(self, sandbox: Sandbox, state_machine: str | None = None) -> None:
@@ -55,11 +56,17 @@ class Gates:
         self._lambda: LambdaClient = sandbox.client("lambda")
         self._states: SFNClient = sandbox.client("stepfunctions")
         self._s3: S3Client = sandbox.client("s3")
-        self._approval = str(sandbox.outputs["approval_function_arn"])
-        self._maintenance = str(sandbox.outputs["maintenance_function_arn"])
-        self._bucket = str(sandbox.outputs["bucket_name"])
-        self.state_machine = state_machine or str(sandbox.outputs["state_machine_arn"])
-        self.name = self.state_machine.rpartition(":")[2]
+        self._chosen = state_machine
+
+    @property
+    def state_machine(self) -> str:
+        """ARN of the state machine that is held and looked at."""
+        return self._chosen or self._output("state_machine_arn")
+
+    @property
+    def name(self) -> str:
+        """Name of the state machine."""
+        return self.state_machine.rpartition(":")[2]
 
     # --- approval gate
 
@@ -71,7 +78,7 @@ class Gates:
             name: Name of the durable execution; one name is one request, however often it is sent.
         """
         answer = self._lambda.invoke(
-            FunctionName=self._approval,
+            FunctionName=self._output("approval_function_arn"),
             InvocationType="Event",
             DurableExecutionName=name or f"request-{uuid4()}",
             Payload=json.dumps({"request": request}),
@@ -110,7 +117,7 @@ class Gates:
         Raises:
             SandboxError: If there is none.
         """
-        name = self._approval.removesuffix(":live")
+        name = self._output("approval_function_arn").removesuffix(":live")
         pages = self._lambda.get_paginator("list_durable_executions_by_function").paginate(FunctionName=name)
         for execution in (execution for page in pages for execution in page["DurableExecutions"]):
             if _is_about(message, execution["DurableExecutionArn"]):
@@ -217,7 +224,7 @@ class Gates:
         """
         whom = {} if "scope" in fields else {"stateMachineArn": self.state_machine}
         event = {"action": action, **whom, **fields}
-        answer = self._lambda.invoke(FunctionName=self._maintenance, Payload=json.dumps(event))
+        answer = self._lambda.invoke(FunctionName=self._output("maintenance_function_arn"), Payload=json.dumps(event))
         said: Json = json.load(answer["Payload"])
         if answer.get("FunctionError"):
             raise SandboxError(f"the action {action} failed: {said.get('errorType')}: {said.get('errorMessage')}")
@@ -245,7 +252,7 @@ class Gates:
     def parked(self) -> list[str]:
         """Return the keys of the state machine's parked tasks, in the order in which they are resumed."""
         folder = f"{PREFIX}/{self.name}/"
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._output("bucket_name"), Prefix=folder)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def wait_for_parked(self, number: int, timeout: float = _WAIT) -> list[str]:
@@ -295,6 +302,14 @@ class Gates:
     def running(self, execution_arns: Iterable[str]) -> list[bool]:
         """Return of each execution of the state machine whether it is running."""
         return [self._states.describe_execution(executionArn=a)["status"] == "RUNNING" for a in execution_arns]
+
+    def _output(self, name: str) -> str:
+        try:
+            return str(self._sandbox.outputs[name])
+        except KeyError:
+            raise SandboxError(
+                f"what is deployed has no output {name}: it has {', '.join(self._sandbox.outputs) or 'none at all'}"
+            ) from None
 
 
 def shown(message: Message) -> str:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from sandbox.deployment import SCRATCH, Sandbox, SandboxError, deployed, fingerprint, found, leave
+from sandbox.deployment import SCRATCH, Emulators, Sandbox, SandboxError, deployed, fingerprint, found, leave
 from sandbox.processes import ROOT, Detached, ProcessError, detached_server
 from sandbox.slack.client import SlackSandbox
 from sandbox.terraform import Say, TerraformError, environment
@@ -47,17 +47,17 @@ def kept(say: Say, directory: Path = _DIRECTORY) -> Iterator[Sandbox]:
     if not running:
         stop(directory)
     slack_url, aws_url = (server.address for server in running or _started(directory))
-    slack = SlackSandbox(slack_url)
+    local = Emulators(directory=directory, aws_url=aws_url, slack=SlackSandbox(slack_url))
     say(f"Local AWS at {aws_url}, local Slack at {slack_url}, all files in {os.path.relpath(directory, ROOT)}")
     now = _State.now()
     if now == _State.read(directory):
-        sandbox = found(directory, aws_url, slack, say)
+        sandbox = found(local, say)
         say("What is deployed is up to date")
     else:
         # Terraform that is interrupted leaves things that its state does not know.
         (directory / _STATE).unlink(missing_ok=True)
         try:
-            sandbox = deployed(directory, aws_url, slack, say)
+            sandbox = deployed(local, say)
         except TerraformError:
             # It ended by itself, so its state is true: the next start goes on from there.
             replace(now, deployed="").write(directory)

@@ -43,13 +43,18 @@ from sandbox.provider_bridge.plugin import main; main()' {repository} {binary} {
 """
 WRAPPER_LIMIT = 10_000
 """Bytes; a provider has hundreds of millions."""
-CONFIGURATION = """\
+# Other providers, of stacks that use this module, come from where they always do.
+CONFIGURATION = f"""\
 disable_checkpoint = true
-provider_installation {{
-  filesystem_mirror {{
-    path = "{path}"
-  }}
-}}
+provider_installation {{{{
+  filesystem_mirror {{{{
+    path    = "{{path}}"
+    include = ["{ADDRESS}"]
+  }}}}
+  direct {{{{
+    exclude = ["{ADDRESS}"]
+  }}}}
+}}}}
 """
 
 
@@ -64,7 +69,7 @@ def create(directory: Path = DEFAULT_DIRECTORY) -> Path:
             `cache`, provider configurations; all mirrors share the two.
 
     Returns:
-        The path of a Terraform CLI configuration file that installs providers from the mirror only.
+        The path of a Terraform CLI configuration file that installs the AWS provider from the mirror only.
 
     Raises:
         BridgeError: the real provider cannot be found or installed.
@@ -95,7 +100,7 @@ def environment(directory: Path = DEFAULT_DIRECTORY) -> dict[str, str]:
 
 
 def write_configuration(file: Path, providers: Path) -> None:
-    """Writes a Terraform CLI configuration that installs providers from one folder only.
+    """Writes a Terraform CLI configuration that installs the AWS provider from one folder only.
 
     Args:
         file: the configuration file.

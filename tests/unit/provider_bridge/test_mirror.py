@@ -111,7 +111,7 @@ def test_a_mirror_is_for_its_owner_only_and_stays_the_same_when_made_again(tmp_p
     first = {file: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert configuration in first
-    assert f'path = "{configuration.parent}"' in configuration.read_text()
+    assert f'path    = "{configuration.parent}"' in configuration.read_text()
     assert mirror.create(directory) == configuration
     assert {file: file.read_bytes() for file in directory.rglob("*") if file.is_file()} == first
 

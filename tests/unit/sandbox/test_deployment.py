@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import deployment
-from sandbox.deployment import SandboxError, copy_of_repository, fingerprint, local_url, until
+from sandbox.deployment import SandboxError, copy_of, fingerprint, local_url, until
 
 
 def test_an_apis_address_is_found_on_this_machine() -> None:
@@ -32,7 +32,7 @@ def test_the_working_tree_is_copied_without_what_git_ignores(repository: Path, t
     (repository / "gone.tf").unlink()
     (repository / "new.tf").write_text("new")
     (repository / "terraform.tfstate").write_text("secret")
-    copy = copy_of_repository(tmp_path / "copy")
+    copy = copy_of(repository, tmp_path / "copy")
     files = {str(path.relative_to(copy)): path.read_text() for path in copy.rglob("*") if path.is_file()}
     assert files == {".gitignore": "*.tfstate", "main.tf": "edited", "modules/gate.tf": "committed", "new.tf": "new"}
 
@@ -52,11 +52,12 @@ def test_a_fingerprint_is_of_what_its_folders_hold(repository: Path) -> None:
     assert len(set(seen)) == 3
 
 
-@pytest.mark.usefixtures("repository")
-def test_a_folder_that_is_no_checkout_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_no_checkout_is_named(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     with pytest.raises(SandboxError, match="is no git checkout"):
-        copy_of_repository(tmp_path / "copy")
+        copy_of(repository, tmp_path / "copy")
 
 
 def test_a_condition_is_asked_until_it_is_true_or_the_time_is_up() -> None:

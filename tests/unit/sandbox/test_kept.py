@@ -8,9 +8,8 @@ import pytest
 import requests
 
 from sandbox import kept as module
-from sandbox.deployment import Sandbox
+from sandbox.deployment import Emulators, Sandbox
 from sandbox.kept import kept, stop
-from sandbox.slack.client import SlackSandbox
 from sandbox.terraform import TerraformError
 
 pytestmark = [
@@ -28,15 +27,17 @@ class Deployments:
         self.addresses: list[str] = []
         self.fails: BaseException | None = None
 
-    def deploy(self, directory: Path, aws_url: str, slack: SlackSandbox, _: Any) -> Sandbox:
-        self.addresses.append(aws_url)
+    def deploy(self, local: Emulators, _: Any) -> Sandbox:
+        self.addresses.append(local.aws_url)
         if self.fails:
             raise self.fails
-        return self.find(directory, aws_url, slack, _)
+        return self.find(local, _)
 
-    def find(self, directory: Path, aws_url: str, slack: SlackSandbox, _: Any) -> Sandbox:
+    def find(self, local: Emulators, _: Any) -> Sandbox:
         terraform: Any = None
-        return Sandbox(directory=directory, aws_url=aws_url, slack=slack, terraform=terraform)
+        return Sandbox(
+            directory=local.directory, aws_url=local.aws_url, slack=local.slack, terraform=terraform, outputs={}
+        )
 
 
 @pytest.fixture

@@ -1,29 +1,26 @@
-"""A durable function of the user's own asks: `examples/order-workflow`, deployed beside the other example.
+"""The order workflow, deployed into the sandbox, with people in front of it.
 
 The local Slack app is set up as the example's manifest says, so that its request URL and its scopes are proven, too.
 """
 
 import json
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
-from sandbox.deployment import Sandbox, local_url
+from sandbox.deployment import REGION
 from sandbox.gates import Gates
 from sandbox.slack.client import SlackSandbox
 from sandbox.slack.workspace import ALICE, APPROVALS, BOB, OPERATIONS, REQUESTER, Message
-from sandbox.terraform import durable_functions
+from sandbox.testing import WorkflowSandbox
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-EXAMPLE = Path("examples") / "order-workflow"
-NAME = "shop"
+EXAMPLE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -53,37 +50,21 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(sandbox: Sandbox, gates: Gates) -> Iterator[Shop]:
-    before = sandbox.slack.app()
-    terraform = replace(sandbox.terraform, directory=sandbox.directory / "checkout" / EXAMPLE)
-    packages = Path(".terraform") / "packages"  # the gates' functions need not be built again
-    shutil.copytree(sandbox.terraform.directory / packages, terraform.directory / packages)
-    given = sandbox.terraform.variables()
-    terraform.init(
+def shop(workflow_sandbox: WorkflowSandbox) -> Shop:
+    stack = workflow_sandbox.deploy(
+        EXAMPLE,
         {
             "approval_timeout": 3600,
-            "approvers": given["approvers"],
-            "bucket_arn": f"arn:aws:s3:::{sandbox.outputs['bucket_name']}",
-            "name": NAME,
-            "region": given["region"],
+            "approvers": [ALICE.id, BOB.id],
+            "region": REGION,
             "results_channel": OPERATIONS.id,
-            "slack": given["slack"],
-        }
+            "slack": workflow_sandbox.slack_settings("shop"),
+        },
     )
-    sandbox.control("POST", "durable-functions", durable_functions(terraform.plan()))
-    try:
-        terraform.apply()
-        outputs = terraform.outputs()
-        manifest = json.loads(outputs["slack_app_manifest"])
-        request_url = manifest["settings"]["interactivity"]["request_url"]
-        assert request_url == outputs["slack_request_url"]
-        sandbox.slack.configure(
-            request_url=local_url(request_url, sandbox.aws_url), scopes=manifest["oauth_config"]["scopes"]["bot"]
-        )
-        yield Shop(outputs["order_function_arn"], sandbox.client("lambda"), gates, sandbox.slack)
-    finally:
-        sandbox.slack.configure(request_url=before["request_url"], scopes=before["scopes"])
-        terraform.destroy()
+    manifest = json.loads(stack.outputs["slack_app_manifest"])
+    assert manifest["settings"]["interactivity"]["request_url"] == stack.outputs["slack_request_url"]
+    stack.slack.configure(scopes=manifest["oauth_config"]["scopes"]["bot"])
+    return Shop(stack.outputs["order_function_arn"], stack.client("lambda"), Gates(stack), stack.slack)
 
 
 @pytest.fixture

@@ -1,0 +1,3 @@
+from sandbox.testing import workflow_sandbox
+
+__all__ = ["workflow_sandbox"]
