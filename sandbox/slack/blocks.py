@@ -57,11 +57,23 @@ def _completed(value: Any) -> Any:
 
 def _duplicate_ids(blocks: Any) -> Iterator[str]:
     seen: set[str] = set()
-    for position, block in enumerate(blocks if isinstance(blocks, list) else []):
-        block_id = block.get("block_id") if isinstance(block, dict) else None
+    for position, block in enumerate(_objects(blocks)):
+        block_id = block.get("block_id")
         if block_id and block_id in seen:
             yield _error(f"block_id must be unique: {block_id}", f"/blocks/{position}/block_id")
         seen.add(str(block_id))
+        in_block: set[str] = set()
+        for number, element in enumerate(_objects(block.get("elements"))):
+            action_id = element.get("action_id")
+            if action_id and action_id in in_block:
+                pointer = f"/blocks/{position}/elements/{number}/action_id"
+                yield _error(f"action_id must be unique in its block: {action_id}", pointer)
+            in_block.add(str(action_id))
+
+
+def _objects(value: Any) -> list[Json]:
+    """Return the items of a list; what is no object, which has been told already, as an empty one."""
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
 
 
 def _error(text: str, pointer: str) -> str:

@@ -258,7 +258,9 @@ def _time_of(ts: str) -> str:
 
 def _described(fault: Fault) -> str:
     effects = {"drop": fault.drop, "status": fault.status, "error": fault.error, "late": fault.delay or None}
-    return f"{_METHODS.get(fault.method, fault.method)}: " + ", ".join(f"{name} {value}" for name, value in effects.items() if value is not None)
+    return f"{_METHODS.get(fault.method, fault.method)}: " + ", ".join(
+        f"{name} {value}" for name, value in effects.items() if value is not None
+    )
 
 
 def _answer(block: Json) -> Any:

@@ -26,7 +26,7 @@ def actions(*elements: dict[str, Any]) -> dict[str, Any]:
         {"type": "section", "text": text(1), "accessory": button()},
         {"type": "context", "elements": [text(3000, "mrkdwn")] * 10},
         {"type": "divider"},
-        actions(*[button(value="x" * 2000, style="danger")] * 25),
+        actions(*[button(action_id=f"go-{n}", value="x" * 2000, style="danger") for n in range(25)]),
         {"type": "input", "label": text(10), "element": {"type": "plain_text_input", "multiline": True}},
     ],
 )
@@ -52,7 +52,11 @@ def test_what_is_within_the_documented_limits_is_accepted(block: dict[str, Any])
         ({"type": "carousel"}, "unsupported type: carousel"),
         ({"type": "divider", "block_id": "x" * 256}, "must be less than 256 characters"),
         (actions(), "no less than 1 items allowed"),
-        (actions(*[button()] * 26), "no more than 25 items allowed"),
+        (actions(*[button(action_id=f"go-{n}") for n in range(26)]), "no more than 25 items allowed"),
+        (
+            actions(button(), button(action_id="stop"), button()),
+            "action_id must be unique in its block: go [json-pointer:/blocks/0/elements/2/action_id]",
+        ),
         (
             actions(button(value="x" * 2001)),
             "must be less than 2001 characters [json-pointer:/blocks/0/elements/0/value]",
