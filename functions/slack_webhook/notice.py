@@ -4,6 +4,7 @@ The maintenance function's events become messages here; `notices` brings them to
 `plain_text`, so that neither mrkdwn nor a mention in them has any effect.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -179,16 +180,27 @@ class Maintenance:
         """What tells this maintenance from every other one."""
         return f"{self.scope}|{self.since}"
 
+    @property
+    def has_notes(self) -> bool:
+        """Whether a reason, a person or an end is known."""
+        return any((self.reason, self.by, self.until))
+
+    @property
+    def notes(self) -> str:
+        """What tells the message with these notes from one with others."""
+        return hashlib.sha256(json.dumps(self._content()).encode()).hexdigest()[:16]
+
     def text(self) -> str:
         """Return the text for notifications and screen readers (mrkdwn)."""
         what = "Maintenance over" if self.ending else "Maintenance began"
         return f"{what}: {escaped(self.name)} ({escaped(truncated(self.place.environment, _MAX_LABEL_LENGTH))})"
 
-    def open_blocks(self, team: str) -> list[dict[str, Any]]:
+    def open_blocks(self, team: str, before: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
         """Return the blocks of the message while the maintenance is on.
 
         Args:
             team: Id of the workspace.
+            before: The message's blocks so far: that its end was asked for is still said.
         """
         confirm = ConfirmObject(
             title="End this maintenance?",
@@ -204,7 +216,8 @@ class Maintenance:
             style="danger",
             confirm=confirm,
         )
-        return [*self._content(), *_as_json([ActionsBlock(block_id=ACTIONS_BLOCK_ID, elements=[button])])]
+        actions = _as_json([ActionsBlock(block_id=ACTIONS_BLOCK_ID, elements=[button])])
+        return [*self._content(), *actions, *(dict(b) for b in before if b.get("block_id") == OUTCOME_BLOCK_ID)]
 
     def over_blocks(self) -> list[dict[str, Any]]:
         """Return the blocks of the message once the maintenance is over, also where only that much is known."""

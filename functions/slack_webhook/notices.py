@@ -100,18 +100,21 @@ class Notices:
         if self._messages(TROUBLE, trouble.key, trouble.at):
             _log.info("trouble told before", extra=facts)
             return
-        self._post(TROUBLE, trouble.key, trouble.text(), trouble.blocks())
+        self._post(_metadata(TROUBLE, trouble.key), trouble.text(), trouble.blocks())
         _log.info("trouble told", extra=facts)
 
     def _began(self, maintenance: Maintenance) -> None:
         facts = {"maintenance": maintenance.key}
         key, began_at = maintenance.key, maintenance.began_at
+        team = self._slack.identity().team
         # Also where the end came first, and has told everything.
-        if self._messages(MAINTENANCE, key, began_at):
+        if told := self._messages(MAINTENANCE, key, began_at):
             _log.info("beginning told before", extra=facts)
+            for message in told:
+                self._show_notes(message, maintenance, team)
             return
-        blocks = maintenance.open_blocks(self._slack.identity().team)
-        ts = self._post(MAINTENANCE, key, maintenance.text(), blocks)
+        metadata = _metadata(MAINTENANCE, key, notes=maintenance.notes)
+        ts = self._post(metadata, maintenance.text(), maintenance.open_blocks(team))
         _log.info("beginning told", extra=facts)
         # The end may be told at this very moment by another invocation, which did not see this message. Both look
         # again after they posted, so at least one sees the other's.
@@ -119,12 +122,24 @@ class Notices:
         if any(not notice.is_open(message.get("blocks", ())) for message in others):
             self._update(ts, maintenance.text(), maintenance.over_blocks())
 
+    def _show_notes(self, message: Message, maintenance: Maintenance, team: str) -> None:
+        """Show a reason, a person or an end that the message does not show yet.
+
+        A maintenance can be begun again with others; the tag's own event, which has none, may be told first or last.
+        """
+        shown = message.get("blocks", ())
+        payload = (message.get("metadata") or {}).get("event_payload") or {}
+        if maintenance.has_notes and notice.is_open(shown) and payload.get("notes") != maintenance.notes:
+            metadata = _metadata(MAINTENANCE, maintenance.key, notes=maintenance.notes)
+            self._update(message["ts"], maintenance.text(), maintenance.open_blocks(team, shown), metadata=metadata)
+
     def _ended(self, maintenance: Maintenance) -> None:
         key, began_at = maintenance.key, maintenance.began_at
         messages = self._messages(MAINTENANCE, key, began_at)
         if not messages:
             blocks = maintenance.over_blocks()
-            posted = {"ts": self._post(MAINTENANCE, key, maintenance.text(), blocks), "blocks": blocks}
+            ts = self._post(_metadata(MAINTENANCE, key), maintenance.text(), blocks)
+            posted = {"ts": ts, "blocks": blocks}
             messages = self._messages(MAINTENANCE, key, began_at) or [posted]
         # First what keeps later clicks from asking for the end of what is over, then the button itself.
         first = min(messages, key=lambda message: float(message["ts"]))
@@ -141,16 +156,16 @@ class Notices:
                 return
         except SlackRefusedError as error:
             _log.warning("thread not readable", extra={"reason": str(error)})
-        self._post(REPORT, maintenance.key, maintenance.report(), None, thread_ts=ts)
+        self._post(_metadata(REPORT, maintenance.key), maintenance.report(), None, thread_ts=ts)
 
-    def _post(self, kind: str, key: str, text: str, blocks: list[dict[str, Any]] | None, **thread: str) -> str:
+    def _post(self, metadata: Message, text: str, blocks: list[dict[str, Any]] | None, **thread: str) -> str:
         answer = self._slack.call(
             "chat.postMessage",
             {
                 "channel": self._channel,
                 "text": text,
                 **({"blocks": blocks} if blocks else {}),
-                "metadata": {"event_type": kind, "event_payload": {"key": key}},
+                "metadata": metadata,
                 "unfurl_links": False,
                 "unfurl_media": False,
                 **thread,
@@ -158,9 +173,10 @@ class Notices:
         )
         return str(answer["ts"])
 
-    def _update(self, ts: str, text: str, blocks: list[dict[str, Any]]) -> None:
+    def _update(self, ts: str, text: str, blocks: list[dict[str, Any]], **metadata: Message) -> None:
+        changes = {"channel": self._channel, "ts": ts, "text": text, "blocks": blocks, **metadata}
         try:
-            self._slack.call("chat.update", {"channel": self._channel, "ts": ts, "text": text, "blocks": blocks})
+            self._slack.call("chat.update", changes)
         except SlackRefusedError as error:
             if error.code not in _MESSAGE_GONE:
                 raise
@@ -194,6 +210,10 @@ class Notices:
 def is_report(message: Mapping[str, Any]) -> bool:
     """Return whether a message of a thread says how the maintenance ended."""
     return bool((message.get("metadata") or {}).get("event_type") == REPORT)
+
+
+def _metadata(kind: str, key: str, **more: str) -> Message:
+    return {"event_type": kind, "event_payload": {"key": key, **more}}
 
 
 def _is_about(message: Message, kind: str, key: str) -> bool:

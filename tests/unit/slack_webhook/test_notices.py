@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from sandbox.slack.workspace import APPROVALS, Content, Message
 from sandbox.slack.workspace import Workspace as SlackWorkspace
 from shared.slack import SlackRateLimitedError, SlackUnavailableError
 from slack_webhook import handler as entry
-from slack_webhook.notice import EventInvalidError
+from slack_webhook.notice import EventInvalidError, ending
 from slack_webhook.notices import NoticeRefusedError, Notices
 from slack_webhook.settings import Settings
 from tests.unit.slack_webhook.conftest import ORDER, SINCE, maintenance_event
@@ -68,7 +69,9 @@ def test_a_beginning_is_told_with_all_that_people_need_and_a_button(channel: Sla
     assert (button["action_id"], button["style"]) == ("end-maintenance", "danger")
     assert button["confirm"]["title"]["text"] == "End this maintenance?"
     assert json.loads(button["value"]) == {"v": 1, "s": ORDER, "since": SINCE, "t": "T0SANDBOX"}
-    assert message.content.metadata == {"event_type": "maintenance", "event_payload": {"key": KEY}}
+    assert message.content.metadata
+    assert message.content.metadata["event_type"] == "maintenance"
+    assert message.content.metadata["event_payload"]["key"] == KEY
     assert message.text == "Maintenance began: Order (prod)"
 
 
@@ -101,6 +104,37 @@ def test_an_event_that_is_delivered_again_says_nothing_new(channel: SlackServer,
     [message] = posted(channel)
     assert message.earlier == ()
     assert len(thread(channel, message)) == (detail_type == ENDED)
+
+
+def test_notes_that_come_later_are_shown_and_are_not_taken_away_again(channel: SlackServer) -> None:
+    bare: dict[str, Any] = dict.fromkeys(("by", "reason", "until"))
+    tell(BEGAN, **bare)
+    tell(BEGAN)
+    tell(BEGAN, **bare)
+    [message] = posted(channel)
+    assert "The database moves" in shown(message)
+    assert "begun by ada" in shown(message)
+    assert message.actions() == ["end-maintenance"]
+    tell(BEGAN, until="2030-01-01T06:00:00.000Z")
+    [message] = posted(channel)
+    assert "until <!date^1893477600^" in shown(message)
+    assert len(message.earlier) == 2
+    tell(ENDED)
+    tell(BEGAN, until="2030-01-01T07:00:00.000Z")
+    [message] = posted(channel)
+    assert message.actions() == []
+
+
+def test_notes_that_come_after_the_button_was_clicked_leave_it_said_who_did(channel: SlackServer) -> None:
+    tell(BEGAN)
+    [message] = posted(channel)
+    blocks = ending([dict(block) for block in message.blocks], "U0ALICE001", datetime.now(UTC))
+    channel.workspace.update(message.channel, message.ts, replace(message.content, blocks=tuple(blocks)), edited=False)
+    tell(BEGAN, reason="Another reason")
+    [message] = posted(channel)
+    assert "Another reason" in shown(message)
+    assert "asked for by <@U0ALICE001>" in shown(message)
+    assert message.actions() == ["end-maintenance"]
 
 
 def test_the_end_takes_the_button_away_and_is_reported_in_the_thread(channel: SlackServer) -> None:
