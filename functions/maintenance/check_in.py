@@ -13,6 +13,7 @@ from maintenance.drain import Drain, DrainIncompleteError, Tally, hand_over
 from maintenance.flag import Seen, State
 from maintenance.gate import Gate
 from maintenance.machines import Machine
+from maintenance.metrics import put_aside
 from maintenance.refresh import INIT
 from maintenance.source import read_source
 from maintenance.tasks import ParkedTask
@@ -72,6 +73,7 @@ def check_in(gate: Gate, machine: Machine, task: ParkedTask) -> dict[str, Any]:
         _unpark(gate, machine, key, body, look.answer)
     elif look.answer is _Answer.OVER:
         gate.tasks.bury(machine.name, key, body)
+        put_aside(gate, machine, dead=1)
     if look.answer is _Answer.REFUSED:
         raise InvalidCheckInError(
             "taskToken: Step Functions does not know it; pass $$.Task.Token of a task whose Resource is "
@@ -110,8 +112,10 @@ def _unpark(gate: Gate, machine: Machine, key: str, body: bytes, answer: _Answer
     try:
         if answer is _Answer.OVER:
             gate.tasks.bury(machine.name, key, body)  # P10
+            put_aside(gate, machine, dead=1)
         elif answer is _Answer.REFUSED:
             gate.tasks.quarantine(machine.name, key, body)
+            put_aside(gate, machine, quarantined=1)
         gate.cloud.delete_object(key)  # P11
     except CloudError as error:
         # Its token is answered: a drain will find the task dead.

@@ -11,6 +11,7 @@ from maintenance.cloud import CloudError, ConflictError, TaskOverError, TokenRef
 from maintenance.flag import Lease, Seen, State
 from maintenance.gate import Gate
 from maintenance.machines import Machine
+from maintenance.metrics import drain_measured
 from maintenance.tasks import ParkedTask, UnreadableTaskError
 from shared.errors import WorkflowGatesError
 from shared.logs import logger
@@ -90,6 +91,10 @@ class Drain:
             DrainIncompleteError: If tasks could not be resumed.
             CloudError: If S3 does not answer.
         """
+        with drain_measured(self._gate, self._machine, self._tally):
+            return self._run(batches)
+
+    def _run(self, batches: int | None) -> State:
         before, done = self._tally.total, 0
         while keys := self._next_batch():
             if done == batches or self._gate.time_short:

@@ -2,10 +2,11 @@
 
 import time
 import uuid
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 import uuid6
 
@@ -34,6 +35,7 @@ class Runtime:
         task_id: A new UUIDv7, so that the order of keys is the order of arrival.
         random_id: A new random id, for nonces and lease owners.
         crew: Resumes several tasks of a batch at once; None for one after the other.
+        emit: Takes one record of metrics.
     """
 
     function_arn: str
@@ -44,6 +46,7 @@ class Runtime:
     task_id: Callable[[], str] = lambda: str(uuid6.uuid7())
     random_id: Callable[[], str] = lambda: str(uuid.uuid4())
     crew: Crew | None = None
+    emit: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True)

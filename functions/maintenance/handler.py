@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
-from maintenance import events
+from maintenance import events, metrics
 from maintenance.aws import IN_FLIGHT, Aws
 from maintenance.check_in import InvalidCheckInError, check_in
 from maintenance.cloud import Cloud, CloudError
@@ -110,6 +110,7 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
         runtime=Runtime(
             function_arn=context.invoked_function_arn,
             crew=container.crew,
+            emit=metrics.write,
             seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         ),
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from maintenance.cloud import CloudError
@@ -13,30 +12,14 @@ from maintenance.keys import OVERRIDE
 from maintenance.machines import Machine
 from maintenance.report import Report
 from maintenance.source import TAG, closing, tag_is_on
+from maintenance.tasks import Count
 from maintenance.timestamps import to_text
 from shared.logs import logger
 
 MISSING = "missing"
 """State of a gate that nobody has checked in at: closed until the first check-in or sweep looks at its tag."""
 
-_COUNTED = 10_000  # tasks of a folder: ten requests; nobody needs to know it more exactly to act
-
 _log = logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """Tasks in a folder.
-
-    Attributes:
-        number: How many, `_COUNTED` at most.
-        more: Whether there are more.
-        oldest: When the oldest came.
-    """
-
-    number: int = 0
-    more: bool = False
-    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +96,9 @@ def _known(gate: Gate, tags: Mapping[str, Mapping[str, str]]) -> dict[str, dict[
 
 def _show(gate: Gate, machine: Machine, seen: Seen, used: _Folders) -> dict[str, Any]:
     name = machine.name
-    parked = _count(gate, gate.keys.tasks(name)) if name in used.parked else _Count()
-    dead = _count(gate, gate.keys.dead(name)) if name in used.dead else _Count()
-    quarantined = _count(gate, gate.keys.quarantine(name)) if name in used.quarantined else _Count()
+    parked = gate.tasks.count(gate.keys.tasks(name)) if name in used.parked else Count()
+    dead = gate.tasks.count(gate.keys.dead(name)) if name in used.dead else Count()
+    quarantined = gate.tasks.count(gate.keys.quarantine(name)) if name in used.quarantined else Count()
     return {
         "stateMachineArn": machine.arn,
         "state": MISSING if seen.missing else seen.flag.state.value,
@@ -126,16 +109,6 @@ def _show(gate: Gate, machine: Machine, seen: Seen, used: _Folders) -> dict[str,
         "quarantined": quarantined.number,
         "more": parked.more or dead.more or quarantined.more,
     }
-
-
-def _count(gate: Gate, folder: str) -> _Count:
-    number, oldest = 0, None
-    for task in gate.tasks.all(folder):
-        if number == _COUNTED:
-            return _Count(number, more=True, oldest=oldest)
-        number += 1
-        oldest = task.modified if oldest is None else min(oldest, task.modified)
-    return _Count(number, oldest=oldest)
 
 
 def _notes(flag: Flag) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from maintenance.gate import Gate
 from maintenance.inventory import flag_etags, folders, tagged
 from maintenance.keys import OVERRIDE
 from maintenance.machines import Machine
+from maintenance.metrics import swept
 from maintenance.refresh import Round, refresh_each
 from maintenance.report import Report
 from maintenance.source import LIFTED, TAG, UNTIL, closing, tag_is_on, until_of
@@ -28,16 +29,18 @@ def sweep(gate: Gate) -> dict[str, Any]:
     Raises:
         IncompleteError: If a gate could not be brought in line; all others were.
     """
-    found = Round()
+    found, waiting = Round(), None
     try:
-        _look_after(gate, found)
+        waiting = _look_after(gate, found)
     except CloudError as error:
         found.failed["(bucket)"] = str(error)
     _report(gate, found)
+    swept(gate, len(found.failed), waiting)
     return found.answer("sweep")
 
 
-def _look_after(gate: Gate, found: Round) -> None:
+def _look_after(gate: Gate, found: Round) -> list[str]:
+    """Refresh what needs it, and return the names in whose folders there were objects."""
     override = _current_override(gate)
     try:
         tags = tagged(gate, TAG, UNTIL)
@@ -55,11 +58,13 @@ def _look_after(gate: Gate, found: Round) -> None:
     for name, etag in etags.items():
         if name not in chosen and _needs_care(gate, name, etag, override, found):
             chosen[name] = gate.home.machine(name)
-    for name in folders(gate, gate.keys.root):
+    waiting = folders(gate, gate.keys.root)
+    for name in waiting:
         # The folder may be somebody else's: with no prefix, every folder of the bucket looks like a name.
         if name not in chosen and gate.tasks.oldest(name, 1):
             chosen[name] = gate.home.machine(name)
     refresh_each(gate, chosen.values(), into=found)
+    return waiting
 
 
 def _report(gate: Gate, found: Round) -> None:

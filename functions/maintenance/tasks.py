@@ -17,6 +17,9 @@ LONGEST_TOKEN = 2048
 LARGEST_OUTPUT = 262_144
 """Bytes of a state's output in UTF-8; Step Functions Developer Guide, "Quotas related to task executions"."""
 
+COUNTED = 10_000
+"""Tasks of a folder that are counted: ten requests; nobody needs to know it more exactly to act."""
+
 _PAGE = 1000  # the most that S3 lists at once
 
 
@@ -110,6 +113,21 @@ def _output(value: object) -> str:
         raise UnreadableTaskError(f"output: {error}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tasks in a folder.
+
+    Attributes:
+        number: How many, `COUNTED` at most.
+        more: Whether there are more.
+        oldest: When the oldest came.
+    """
+
+    number: int = 0
+    more: bool = False
+    oldest: datetime | None = None
+
+
 class Tasks:
     """The parked tasks in the bucket."""
 
@@ -145,6 +163,20 @@ class Tasks:
             CloudError: If S3 does not answer.
         """
         return self._listing(folder, _PAGE)
+
+    def count(self, folder: str) -> Count:
+        """Count the tasks in a folder (parked, dead or quarantined).
+
+        Raises:
+            CloudError: If S3 does not answer.
+        """
+        number, oldest = 0, None
+        for task in self.all(folder):
+            if number == COUNTED:
+                return Count(number, more=True, oldest=oldest)
+            number += 1
+            oldest = task.modified if oldest is None else min(oldest, task.modified)
+        return Count(number, oldest=oldest)
 
     def bury(self, name: str, key: str, body: bytes) -> None:
         """Keep a task whose token Step Functions calls over: error codes never delete a token (P10, D5)."""

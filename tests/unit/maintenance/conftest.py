@@ -184,6 +184,7 @@ class World:
     names: tuple[str, ...] = ("*",)
     known_flags: dict[str, Seen] = field(default_factory=dict)
     crew: Crew | None = None
+    metrics: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.watched = Watched(self.aws)
@@ -236,8 +237,14 @@ class World:
                 monotonic=self.monotonic,
                 sleep=self.advance,
                 crew=self.crew,
+                emit=self.emit,
             ),
         )
+
+    def emit(self, record: Mapping[str, Any]) -> None:
+        """Keep a record of metrics; none may show a token."""
+        self.assert_no_token(json.dumps(record))
+        self.metrics.append(dict(record))
 
     def monotonic(self) -> float:
         return self.now.timestamp()

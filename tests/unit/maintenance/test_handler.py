@@ -72,6 +72,14 @@ def test_names_that_are_no_list_say_what_to_set(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.usefixtures("environment")
+def test_the_metrics_of_an_invocation_are_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    entry.handler({"action": "sweep"}, Context())
+
+    (record,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (record["FunctionName"], record["Sweeps"], record["SweepFailures"]) == ("orders-maintenance", 1, 0)
+
+
+@pytest.mark.usefixtures("environment")
 def test_a_machine_whose_name_is_not_served_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("StateMachineNames", '["Order*", "Billing"]')
     event = {"action": "status", "stateMachineArn": f"arn:aws:states:{REGION}:123456789012:stateMachine:Refund"}

@@ -2,7 +2,7 @@ from uuid import uuid4
 
 import pytest
 
-from maintenance import status
+from maintenance import tasks
 from maintenance.cloud import CloudError
 from maintenance.refresh import IncompleteError
 from tests.unit.maintenance.conftest import World
@@ -122,7 +122,7 @@ def test_a_report_that_makes_no_sense_is_none_until_the_next_sweep(world: World)
 def test_status_of_many_tasks_and_machines_costs_a_limited_number_of_requests(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status, "_COUNTED", 3)
+    monkeypatch.setattr(tasks, "COUNTED", 3)
     for number in range(20):
         world.put_flag("open", f"Quiet{number}")
     world.act("begin", "Order")
