@@ -94,6 +94,7 @@ module "maintenance_gate" {
   source = "./modules/maintenance_gate"
   count  = var.maintenance_gate == null ? 0 : 1
 
+  alarm_parked_hours     = var.maintenance_gate.alarm_parked_hours
   bucket                 = local.bucket
   environment            = var.environment
   event_bus_name         = var.maintenance_gate.event_bus_name

@@ -105,7 +105,7 @@ variable "environment" {
 variable "lambda" {
   description = <<-EOT
     What all functions have in common:
-    - `alarm_actions`: ARNs that alarms on errors and throttles notify; null makes no alarms, `[]` alarms that notify nobody.
+    - `alarm_actions`: ARNs that the alarms notify (errors and throttles of each function, and what the maintenance gate tells); null makes no alarms, `[]` alarms that notify nobody.
     - `environment_kms_key_arn`: KMS key of the environment variables (which hold no secrets).
     - `failed_events`: SQS queue or SNS topic for asynchronous events that failed for good.
     - `permissions_boundary_arn`, `role_path`: of the execution roles.
@@ -176,6 +176,7 @@ variable "logs" {
 variable "maintenance_gate" {
   description = <<-EOT
     The maintenance gate; null turns it off, `{}` takes all defaults.
+    - `alarm_parked_hours`: how long a task may be parked before an alarm asks whether the maintenance is still meant to be on; only with `lambda.alarm_actions`.
     - `event_bus_name`: EventBridge bus of this account and region that gets the events `Maintenance Began`, `Maintenance Ended` and `Maintenance Trouble`.
     - `memory_size`: MB of the function.
     - `notices`: Slack messages when a maintenance begins, with a button that ends it, when it is over, and about trouble: `channel` by id (null: `slack.channel`), and the `approvers` who may click it, by Slack user id (`users`) and user group id (`groups`). They need `slack`.
@@ -187,8 +188,9 @@ variable "maintenance_gate" {
     - `windows`: maintenance windows by name, each with a `schedule` (`at(2030-01-31T22:00:00)`, `cron(0 22 ? * SUN *)` or `rate(7 days)`, which begins at once), its `timezone` (UTC), `duration_minutes` (1 to 10080), `state_machine_names` (without `*`; all if left out) and a `reason`.
   EOT
   type = object({
-    event_bus_name = optional(string, "default")
-    memory_size    = optional(number, 512)
+    alarm_parked_hours = optional(number, 24)
+    event_bus_name     = optional(string, "default")
+    memory_size        = optional(number, 512)
     notices = optional(object({
       approvers = object({
         groups = optional(list(string), [])
@@ -210,6 +212,11 @@ variable "maintenance_gate" {
     })), {})
   })
   default = null
+
+  validation {
+    condition     = try(var.maintenance_gate.alarm_parked_hours > 0 && var.maintenance_gate.alarm_parked_hours <= 8784, var.maintenance_gate == null)
+    error_message = "maintenance_gate.alarm_parked_hours is ${try(var.maintenance_gate.alarm_parked_hours, 0)}: give hours, more than 0 and at most 8784 (a year: no execution lives longer)."
+  }
 
   validation {
     condition     = can(regex("^[A-Za-z0-9._/-]{1,256}$", var.maintenance_gate.event_bus_name)) || var.maintenance_gate == null

@@ -19,6 +19,69 @@ locals {
     }
   ]...)
 
+  # What only the gate can tell; errors and throttles of the function have alarms of their own.
+  alarms = merge(
+    {
+      parked-too-long = {
+        comparison_operator = "GreaterThanThreshold"
+        description         = "A parked task has waited for more than ${var.alarm_parked_hours} hours. Is the maintenance still meant to be on? The action status shows it."
+        metric_name         = "OldestParkedTaskAge"
+        period              = 300
+        statistic           = "Maximum"
+        threshold           = var.alarm_parked_hours * 3600
+      }
+      sweep-incomplete = {
+        comparison_operator = "GreaterThanThreshold"
+        datapoints_to_alarm = 3
+        description         = "Three of five sweeps could not bring every gate in line: tasks may wait for longer than their maintenance. The function's log says which, and why."
+        evaluation_periods  = 5
+        metric_name         = "SweepFailures"
+        period              = 60
+        statistic           = "Maximum"
+        threshold           = 0
+      }
+      # A sweep that never starts fails nowhere else.
+      sweep-missing = {
+        comparison_operator = "LessThanThreshold"
+        description         = "No sweep has ended for five minutes: changed tags that no event told, lost drains and ends of maintenance go unnoticed. Look at the rule ${var.name}-maintenance-sweep, and at the function's log and throttles."
+        evaluation_periods  = 5
+        metric_name         = "Sweeps"
+        period              = 60
+        statistic           = "Sum"
+        threshold           = 1
+        treat_missing_data  = "breaching"
+      }
+      tasks-dead = {
+        comparison_operator = "GreaterThanThreshold"
+        description         = "Step Functions called checked-in tasks over: their executions were stopped or timed out, or they had been resumed before. If one still waits, use the action replay."
+        metric_name         = "TasksDead"
+        period              = 300
+        statistic           = "Sum"
+        threshold           = 0
+      }
+      tasks-quarantined = {
+        comparison_operator = "GreaterThanThreshold"
+        description         = "Parked tasks hold no valid task token, so that nobody can resume them. Look at the objects below ${var.prefix}/~quarantine/, repair them, and use the action replay."
+        metric_name         = "TasksQuarantined"
+        period              = 300
+        statistic           = "Sum"
+        threshold           = 0
+      }
+    },
+    length(var.windows) == 0 ? {} : {
+      window-dropped = {
+        comparison_operator = "GreaterThanThreshold"
+        description         = "EventBridge Scheduler gave up beginning a maintenance window. Begin it by the action begin, and look at the role ${var.name}-maintenance-windows."
+        dimensions          = { ScheduleGroup = aws_scheduler_schedule_group.windows[0].name }
+        metric_name         = "InvocationDroppedCount"
+        namespace           = "AWS/Scheduler"
+        period              = 300
+        statistic           = "Sum"
+        threshold           = 0
+      }
+    },
+  )
+
   # What the task state has in both query languages.
   task_state = {
     Type           = "Task"
@@ -292,4 +355,23 @@ resource "aws_iam_role_policy" "windows" {
       Resource = module.function.alias_arn
     }]
   })
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = { for name, alarm in local.alarms : name => alarm if var.lambda.alarm_actions != null }
+
+  alarm_actions       = var.lambda.alarm_actions
+  alarm_description   = each.value.description
+  alarm_name          = "${local.function_name}-${each.key}"
+  comparison_operator = each.value.comparison_operator
+  datapoints_to_alarm = try(each.value.datapoints_to_alarm, null)
+  dimensions          = try(each.value.dimensions, { FunctionName = module.function.function_name })
+  evaluation_periods  = try(each.value.evaluation_periods, 1)
+  metric_name         = each.value.metric_name
+  namespace           = try(each.value.namespace, "WorkflowGates/Maintenance")
+  period              = each.value.period
+  statistic           = each.value.statistic
+  tags                = var.tags
+  threshold           = each.value.threshold
+  treat_missing_data  = try(each.value.treat_missing_data, "notBreaching")
 }

@@ -1,3 +1,15 @@
+variable "alarm_parked_hours" {
+  description = "Hours that a task may be parked before the alarm `parked-too-long`: longer than any maintenance is meant to be. Only with `lambda.alarm_actions`."
+  type        = number
+  default     = 24
+  nullable    = false
+
+  validation {
+    condition     = var.alarm_parked_hours > 0 && var.alarm_parked_hours <= 8784
+    error_message = "alarm_parked_hours is ${var.alarm_parked_hours}: give hours, more than 0 and at most 8784 (a year: no execution lives longer)."
+  }
+}
+
 variable "bucket" {
   description = "Bucket (`arn`, `name`, and `kms_key_arn` if its objects have a key) of the package, the flags and the parked tasks. It must not be versioned: delete markers would slow every listing."
   type = object({

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from maintenance.metrics import NAMESPACE
 from tests.plan.conftest import SLACK, arn, statements
 
 if TYPE_CHECKING:
@@ -156,6 +157,42 @@ def test_the_maintenance_gate_stands_alone(planner: Planner) -> None:
         "ResumeRatePerSecond": "200",
         "StateMachineNames": '["*"]',
     }
+
+
+def test_the_maintenance_gate_raises_alarms_on_what_only_it_knows(planner: Planner) -> None:
+    topic = arn("sns", "alarms")
+    variables = {
+        "alarm_parked_hours": 12,
+        "bucket": BUCKET,
+        "lambda": {"alarm_actions": [topic]},
+        "name": "orders",
+        "windows": {"weekly": {"duration_minutes": 60, "schedule": "rate(7 days)"}},
+    }
+    plan = planner.plan("modules/maintenance_gate", variables)
+    own = {
+        address.split('"')[1]: alarm
+        for address, alarm in plan.of("aws_cloudwatch_metric_alarm").items()
+        if not address.startswith("module.function.")
+    }
+    shown = ("namespace", "metric_name", "statistic", "comparison_operator", "threshold", "period")
+    assert {name: tuple(alarm[key] for key in shown) for name, alarm in own.items()} == {
+        "parked-too-long": (NAMESPACE, "OldestParkedTaskAge", "Maximum", "GreaterThanThreshold", 43200, 300),
+        "sweep-incomplete": (NAMESPACE, "SweepFailures", "Maximum", "GreaterThanThreshold", 0, 60),
+        "sweep-missing": (NAMESPACE, "Sweeps", "Sum", "LessThanThreshold", 1, 60),
+        "tasks-dead": (NAMESPACE, "TasksDead", "Sum", "GreaterThanThreshold", 0, 300),
+        "tasks-quarantined": (NAMESPACE, "TasksQuarantined", "Sum", "GreaterThanThreshold", 0, 300),
+        "window-dropped": ("AWS/Scheduler", "InvocationDroppedCount", "Sum", "GreaterThanThreshold", 0, 300),
+    }
+    assert {alarm["alarm_name"] for alarm in own.values()} == {f"orders-maintenance-{name}" for name in own}
+    assert {tuple(alarm["alarm_actions"]) for alarm in own.values()} == {(topic,)}
+    # Silence is an alarm where the metric is a heartbeat, and nowhere else.
+    assert [name for name, alarm in own.items() if alarm["treat_missing_data"] == "breaching"] == ["sweep-missing"]
+    assert (own["sweep-missing"]["evaluation_periods"], own["sweep-missing"]["datapoints_to_alarm"]) == (5, None)
+    assert (own["sweep-incomplete"]["evaluation_periods"], own["sweep-incomplete"]["datapoints_to_alarm"]) == (5, 3)
+    # The dimensions that the function writes.
+    dimensions = {name: alarm["dimensions"] for name, alarm in own.items()}
+    assert dimensions.pop("window-dropped") == {"ScheduleGroup": "orders-maintenance-windows"}
+    assert set(map(str, dimensions.values())) == {str({"FunctionName": "orders-maintenance"})}
 
 
 MANY_GATES = """
@@ -309,6 +346,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "maintenance_gate": (
         {
+            "alarm_parked_hours": 0,
             "bucket": BUCKET,
             "event_bus_name": "",
             "name": "orders",
@@ -318,6 +356,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             "timeout": 299,
         },
         [
+            "alarm_parked_hours is 0: give hours, more than 0",
             'event_bus_name is "": give the name (not ARN)',
             'prefix is "approval-claims/x": use letters, digits',
             "reserved_concurrency is 1: give at least 2, because a drain and check-ins run beside each other",

@@ -673,7 +673,7 @@ def test_a_stack_in_its_own_network_with_its_own_keys(planner: Planner, both: Pl
         both.state(),  # what has an ARN there has the same here
     )
     assert not set(BUCKET_COUNTS) & set(plan.counts)
-    assert plan.counts["aws_cloudwatch_metric_alarm"] == 6
+    assert plan.counts["aws_cloudwatch_metric_alarm"] == 6 + 5
     assert plan.outputs["bucket_name"] == "shop"
 
     approval = plan.one(f"{FUNCTIONS['approval']}.aws_lambda_function.this")
