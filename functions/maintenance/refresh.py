@@ -30,6 +30,10 @@ class IncompleteError(WorkflowGatesError):
     """Some gates could not be brought in line; the others were. The sweep tries again."""
 
 
+class LeftoverError(WorkflowGatesError):
+    """The gate is in line, but the end of a maintenance that is over stays as a tag: the next one would end with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notes:
     """What the one who begins a maintenance wants others to read.
@@ -72,6 +76,7 @@ def refresh(gate: Gate, machine: Machine, *, notes: Notes | None = None, batches
 
     Raises:
         ContendedError: If others kept changing the flag; the sweep will see to it.
+        LeftoverError: If an end that is over could not be removed; the sweep tries again.
         DrainIncompleteError: If parked tasks could not be resumed.
         CloudError: If AWS does not answer.
     """
@@ -98,6 +103,11 @@ def refresh(gate: Gate, machine: Machine, *, notes: Notes | None = None, batches
                 "quarantined": refreshed.tally.quarantined,
             },
         )
+        if attempt.leftovers:
+            raise LeftoverError(
+                f"the tag {UNTIL} of {machine.name} stays, and the next maintenance would end then: "
+                + "; ".join(attempt.leftovers)
+            )
         return refreshed
     raise ContendedError(
         f"the flag of {machine.name} changed {gate.limits.tries} times while it was being written; "
@@ -168,6 +178,7 @@ class _Attempt:
     batches: int | None
     owner: str
     tally: Tally
+    leftovers: list[str] = field(default_factory=list)  # why an end that is over stays
 
     def run(self) -> Refreshed:
         flags, name = self.gate.flags, self.machine.name
@@ -177,6 +188,7 @@ class _Attempt:
             # R4. Also if closed already: whoever read the flag before this write can no longer open the gate.
             flags.write(name, seen, **self._closed(seen, source))
             return self._left(State.CLOSED, overridden=source.override is not None)
+        self.leftovers.clear()
         if source.leftover_until:
             self._forget_until()
         if seen.flag.state is State.OPEN and not self.gate.tasks.oldest(name, 1):
@@ -207,5 +219,4 @@ class _Attempt:
         try:
             self.gate.cloud.untag(self.machine.arn, [UNTIL])
         except CloudError as error:
-            # The sweep sees the tag and comes back.
-            _log.warning("tag %s stays: %s", UNTIL, error, extra={"machine": self.machine.name})
+            self.leftovers.append(str(error))  # parked tasks do not wait for it

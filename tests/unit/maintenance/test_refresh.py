@@ -109,3 +109,26 @@ def test_a_state_machine_that_no_longer_exists_has_no_tag(tagged: World) -> None
 
     assert tagged.outputs([token]) == ["resumed"]
     assert tagged.state() == "open"
+
+
+def test_an_end_that_was_left_behind_goes_with_the_next_refresh(tagged: World) -> None:
+    tagged.tag(MaintenanceUntil="2030-01-01T06:00:00Z")
+    tagged.untag()
+
+    assert tagged.tag_event()["machines"] == {"Order": "open"}
+
+    assert tagged.tags() == {}
+
+
+def test_an_end_that_cannot_be_removed_fails_every_sweep_but_holds_no_task(tagged: World) -> None:
+    tagged.tag(MaintenanceUntil="2030-01-01T06:00:00Z")
+    tokens = tagged.park(2)
+    tagged.untag()
+    for _ in range(2):
+        tagged.disturb("untag", CloudError("states:UntagResource", "AccessDeniedException"))
+
+        with pytest.raises(IncompleteError, match="the tag MaintenanceUntil of Order stays"):
+            tagged.act("sweep")
+
+    assert tagged.outputs(tokens) == ["resumed"] * 2
+    assert tagged.state() == "open"
