@@ -11,7 +11,7 @@ from maintenance.inventory import flag_etags
 from maintenance.keys import OVERRIDE
 from maintenance.machines import Machine
 from maintenance.refresh import Notes, Refreshed, Round, refresh, refresh_each
-from maintenance.source import LIFTED, TAG, UNTIL, closing, tag_is_on, until_of
+from maintenance.source import LIFTED, NO_END, TAG, UNTIL, closing, tag_is_on, until_of
 from maintenance.timestamps import to_text
 from shared.errors import WorkflowGatesError
 from shared.logs import logger
@@ -78,7 +78,8 @@ def end(gate: Gate, machine: Machine | None, notes: Notes, since: datetime | Non
 
 
 def _begin_one(gate: Gate, machine: Machine, notes: Notes, *, window: bool) -> dict[str, Any]:
-    tags = {TAG: "true", UNTIL: to_text(notes.until) if notes.until else ""}  # at once: no end of an earlier one stays
+    # Both at once: no end of an earlier one stays.
+    tags = {TAG: "true", UNTIL: to_text(notes.until) if notes.until else NO_END}
     for _ in range(gate.limits.tries):
         kept = window and _outlasts(gate.cloud.list_tags(machine.arn), notes.until)
         if not kept:

@@ -15,7 +15,11 @@ TAG = "Maintenance"
 """The tag whose value `true` (in any case) puts a state machine into maintenance."""
 
 UNTIL = "MaintenanceUntil"
-"""The tag that says when that maintenance ends; empty: when `TAG` is removed. Written together with `TAG`."""
+"""The tag that says when that maintenance ends, or `NO_END`. Written together with `TAG`."""
+
+NO_END = "none"
+"""Value of `UNTIL`: when `TAG` is removed. Not empty: Terraform's AWS provider takes `tags_all` with an empty tag for
+unknown, and plans a change of the resource again and again, also where the tag is ignored."""
 
 LIFTED = Changes(state=State.OPEN, closed_at=None, reason=None, by=None, until=None)
 """What ends an override."""
@@ -73,7 +77,7 @@ def tag_is_on(tags: Mapping[str, str]) -> bool:
 def until_of(tags: Mapping[str, str]) -> datetime | None:
     """Return when the maintenance that the tags ask for ends; None if it does not end by itself."""
     text = tags.get(UNTIL, "").strip()
-    if not text:
+    if text in {"", NO_END}:
         return None
     try:
         return from_text(text)

@@ -33,6 +33,15 @@ def test_begin_tags_one_state_machine_and_answers_once_its_gate_is_closed(world:
     assert world.check_in()[1]["status"] == "maintenance"
 
 
+def test_a_begin_without_an_end_leaves_no_empty_tag(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.act("begin", "Order")
+    world.act("sweep")
+
+    assert world.tags() == {"Maintenance": "true", "MaintenanceUntil": "none"}
+    assert notes(world)["until"] is None
+    assert "taken as no end" not in caplog.text
+
+
 def test_end_untags_one_state_machine_and_resumes_its_tasks(world: World) -> None:
     world.act("begin", "Order", until=UNTIL)
     tokens = world.park(3)
