@@ -507,6 +507,13 @@ def test_packages_flags_and_parked_tasks_never_expire(both: Plan) -> None:
     assert expiring == {"approval-claims/": 38, "maintenance/~dead/": 30, "maintenance/~quarantine/": 30}
 
 
+def test_what_cannot_be_resumed_expires_below_the_gates_own_prefix(planner: Planner) -> None:
+    plan = planner.plan(".", {"maintenance_gate": {"prefix": "gates/orders"}, "name": "orders"})
+    rules = plan.one("aws_s3_bucket_lifecycle_configuration.this")["rule"]
+    expiring = {rule["filter"][0]["prefix"]: rule["expiration"][0]["days"] for rule in rules if rule["expiration"]}
+    assert expiring == {"gates/orders/~dead/": 30, "gates/orders/~quarantine/": 30}
+
+
 def test_the_approval_task_state_waits_for_the_answer_and_ends_one_day(both: Plan) -> None:
     state = both.outputs["approval_task_state"]
     assert {name: state[name] for name in ("Type", "Resource", "Parameters", "ResultPath")} == {
