@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -18,6 +18,7 @@ import urllib3
 
 from sandbox.slack import web_api
 from sandbox.slack.faults import REQUEST_URL, Fault, Faults
+from sandbox.slack.inputs import filled_in, inputs_of, values
 from sandbox.slack.workspace import Click, Json, Message, Outcome, SlackRefusal, User, Workspace, interactive
 
 # https://docs.slack.dev/interactivity/handling-user-interaction#acknowledgment_response
@@ -40,6 +41,7 @@ class ClickRequest:
         action_id: Which button.
         user: Who clicks.
         revision: Which copy of the message is clicked: 0 as first posted, 1 after the first update; None as it is now.
+        answers: What its inputs hold, by block id, as for `inputs.filled_in`; Slack sends it along, unchecked.
         forged: Sign with another secret than the app's.
         age: Seconds by which the signed timestamp lies in the past.
     """
@@ -49,6 +51,7 @@ class ClickRequest:
     action_id: str
     user: str
     revision: int | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
     forged: bool = False
     age: int = 0
 
@@ -76,6 +79,7 @@ def click(workspace: Workspace, request: ClickRequest, hooks_url: str, faults: F
 
     Raises:
         ClickInvalidError: If there is no such person, message or button, or the app has no request URL.
+        AnswersInvalidError: If there is an answer without its input.
     """
     try:
         user = workspace.user(request.user)
@@ -107,6 +111,7 @@ def block_actions(workspace: Workspace, message: Message, user: User, request: C
 
     Raises:
         ClickInvalidError: If that copy of the message has no such button.
+        AnswersInvalidError: If there is an answer without its input.
     """
     try:
         content = message.revision(request.revision)
@@ -118,6 +123,7 @@ def block_actions(workspace: Workspace, message: Message, user: User, request: C
             f"{message.ts} has no button {request.action_id!r}, only {message.actions(request.revision)}"
         )
     block, element = found[0]
+    inputs = inputs_of(content.blocks)
     app = workspace.app
     channel = workspace.channel(message.channel)
     container = {
@@ -139,7 +145,7 @@ def block_actions(workspace: Workspace, message: Message, user: User, request: C
         "is_enterprise_install": False,
         "channel": {"id": channel.id, "name": "directmessage" if channel.user else channel.name},
         "message": web_api.message_json(workspace, message, content),
-        "state": {"values": {}},
+        "state": {"values": values(inputs, filled_in(inputs, request.answers))},
         "response_url": f"{hooks_url}{workspace.issue_response_url(user, message)}",
         "actions": [
             {

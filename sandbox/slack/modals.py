@@ -5,7 +5,6 @@ https://docs.slack.dev/surfaces/modals#close_update.
 """
 
 import json
-import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -16,11 +15,9 @@ from urllib.parse import urlencode
 
 from sandbox.slack import web_api
 from sandbox.slack.faults import REQUEST_URL, Faults
+from sandbox.slack.inputs import filled_in, inputs_of, problems, values
 from sandbox.slack.interactivity import send, signed_headers
 from sandbox.slack.workspace import Json, Outcome, SlackRefusal, View, Workspace
-
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class SubmitInvalidError(ValueError):
@@ -41,8 +38,7 @@ class SubmitRequest:
 
     Attributes:
         view_id: Which modal.
-        answers: By block id: a text, number, option's value or date; whether a single checkbox is ticked, or the values
-            of ticked ones; None for nothing. Inputs that are left out keep what they showed at first.
+        answers: By block id, as for `inputs.filled_in`: inputs that are left out keep what they showed at first.
         unchecked: Send also what Slack's own checks would keep back, as another program could.
         forged: Sign with another secret than the app's.
         age: Seconds by which the signed timestamp lies in the past.
@@ -100,13 +96,14 @@ def submit(workspace: Workspace, request: SubmitRequest, faults: Faults) -> Subm
 
     Raises:
         SubmitInvalidError: If there is no such modal, Slack would not send that, or the app has no request URL.
+        AnswersInvalidError: If there is an answer without its input.
     """
     view, url = _open(workspace, request.view_id), workspace.app.request_url
     if not url:
         raise SubmitInvalidError("the app has no request URL for interactivity; set it with POST /_sandbox/app")
     if "submit" not in view.view:
         raise SubmitInvalidError(f"the modal {view.id} has nothing to submit")
-    payload = view_submission(workspace, view, _state(view, request))
+    payload = view_submission(workspace, view, _values(view, request))
     secret = secrets.token_hex(16) if request.forged else workspace.app.signing_secret
     body = urlencode({"payload": json.dumps(payload, separators=(",", ":"))}).encode()
     headers = signed_headers(body, secret, int(time.time()) - request.age)
@@ -170,8 +167,7 @@ def _done(workspace: Workspace, view: View, answer: str) -> bool:
         told = json.loads(answer)
         action = told["response_action"]
         if action == "errors":
-            inputs = {block["block_id"] for block in view.view["blocks"] if block["type"] == "input"}
-            if not told["errors"] or not inputs >= set(told["errors"]):
+            if not told["errors"] or not set(inputs_of(view.view["blocks"])) >= set(told["errors"]):
                 return False
             workspace.change_view(view.id, errors=dict(told["errors"]), trouble=False)
         elif action == "update":
@@ -185,96 +181,11 @@ def _done(workspace: Workspace, view: View, answer: str) -> bool:
     return True
 
 
-def _state(view: View, request: SubmitRequest) -> Json:
-    inputs = {block["block_id"]: block for block in view.view["blocks"] if block["type"] == "input"}
-    unknown = sorted(set(request.answers) - set(inputs))
-    if unknown:
-        raise SubmitInvalidError(f"the modal has no inputs {unknown}, only {sorted(inputs)}")
-    answers = {block_id: _initial(block["element"]) for block_id, block in inputs.items()} | dict(request.answers)
-    if not request.unchecked:
-        found = {block_id: _problem(block, answers[block_id]) for block_id, block in inputs.items()}
-        problems = {block_id: problem for block_id, problem in found.items() if problem}
-        if problems:
-            told = ", ".join(f"{block_id} {problem}" for block_id, problem in problems.items())
-            raise SubmitInvalidError(f"Slack would not submit this: {told}", problems)
-    return {
-        block_id: {
-            block["element"]["action_id"]: {
-                "type": block["element"]["type"],
-                **_element_state(block["element"], answers[block_id]),
-            }
-        }
-        for block_id, block in inputs.items()
-    }
-
-
-def _initial(element: Json) -> Any:
-    """Return what an element shows at first, in the form of an answer."""
-    match element["type"]:
-        case "static_select":
-            return (element.get("initial_option") or {}).get("value")
-        case "checkboxes":
-            return [option["value"] for option in element.get("initial_options", [])]
-        case "datepicker":
-            return element.get("initial_date")
-    return element.get("initial_value")
-
-
-def _element_state(element: Json, value: Any) -> Json:
-    match element["type"]:
-        case "static_select":
-            chosen = [option for option in element["options"] if option["value"] == value]
-            return {"selected_option": chosen[0] if chosen else {"value": value} if value else None}
-        case "checkboxes":
-            return {"selected_options": [o for o in element["options"] if o["value"] in _ticked(element, value)]}
-        case "datepicker":
-            return {"selected_date": value}
-    return {"value": None if value in (None, "") else str(value)}
-
-
-def _ticked(element: Json, value: Any) -> list[str]:
-    if isinstance(value, list):
-        return value
-    return [element["options"][0]["value"]] if value else []
-
-
-def _problem(block: Json, value: Any) -> str | None:
-    """Return what Slack's own checks say about an answer, before the app is asked."""
-    element = block["element"]
-    kind = element["type"]
-    nothing = not _ticked(element, value) if kind == "checkboxes" else value in (None, "")
-    if nothing:
-        return None if block.get("optional") else "has to be filled in"
-    return _PROBLEMS[kind](element, str(value)) if kind in _PROBLEMS else None
-
-
-def _text_problem(element: Json, text: str) -> str | None:
-    least, most = element.get("min_length", 0), element.get("max_length", 3000)
-    if len(text) < least:
-        return f"is shorter than {least} characters"
-    return f"is longer than {most} characters" if len(text) > most else None
-
-
-def _select_problem(element: Json, text: str) -> str | None:
-    return None if text in [option["value"] for option in element["options"]] else "is none of the options"
-
-
-def _date_problem(_: Json, text: str) -> str | None:
-    return None if _DATE.fullmatch(text) else "is not a date"
-
-
-def _number_problem(element: Json, text: str) -> str | None:
-    if not _NUMBER.fullmatch(text):
-        return "is not a number"
-    if "." in text and not element["is_decimal_allowed"]:
-        return "is not a whole number"
-    least, most = float(element.get("min_value", "-inf")), float(element.get("max_value", "inf"))
-    return None if least <= float(text) <= most else "is out of range"
-
-
-_PROBLEMS = {
-    "datepicker": _date_problem,
-    "number_input": _number_problem,
-    "plain_text_input": _text_problem,
-    "static_select": _select_problem,
-}
+def _values(view: View, request: SubmitRequest) -> Json:
+    inputs = inputs_of(view.view["blocks"])
+    answers = filled_in(inputs, request.answers)
+    wrong = {} if request.unchecked else problems(inputs, answers)
+    if wrong:
+        told = ", ".join(f"{block_id} {problem}" for block_id, problem in wrong.items())
+        raise SubmitInvalidError(f"Slack would not submit this: {told}", wrong)
+    return values(inputs, answers)

@@ -1,6 +1,6 @@
 """The local Slack's page: read, answer, and make it fail, as whom you like."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -11,8 +11,20 @@ from flask import Blueprint, Response, redirect, render_template, request
 
 from sandbox.slack import interactivity, modals, web_api
 from sandbox.slack.faults import REQUEST_URL, Fault, FaultInvalidError, Faults
+from sandbox.slack.inputs import inputs_of
 from sandbox.slack.mrkdwn import Names, html
-from sandbox.slack.workspace import Call, Channel, Click, Json, Message, Note, SlackRefusal, User, Workspace
+from sandbox.slack.workspace import (
+    Call,
+    Channel,
+    Click,
+    Json,
+    Message,
+    Note,
+    SlackRefusal,
+    User,
+    Workspace,
+    interactive,
+)
 from sandbox.web.pages import PREFIX, PageError, done, live
 
 # Of a conversation, and of what the app called: what came before is not shown.
@@ -106,17 +118,22 @@ def blueprint(workspace: Workspace, faults: Faults) -> Blueprint:
     @routes.post(f"{PREFIX}/click")
     def click() -> Response:
         form = request.form
-        clicked = interactivity.ClickRequest(
-            channel=form["channel"],
-            ts=form["ts"],
-            action_id=form["action_id"],
-            user=form["user"],
-            revision=int(form["revision"]),
-        )
+        revision = int(form["revision"])
         try:
+            content = workspace.message(form["channel"], form["ts"]).revision(revision)
+            clicked = interactivity.ClickRequest(
+                channel=form["channel"],
+                ts=form["ts"],
+                action_id=form["action_id"],
+                user=form["user"],
+                revision=revision,
+                answers=_answers(content.blocks),
+            )
             interactivity.click(workspace, clicked, f"{request.url_root}actions/", faults)
         except interactivity.ClickInvalidError as error:
             raise PageError(str(error)) from error
+        except SlackRefusal as refusal:
+            raise PageError(f"the message is not there any more ({refusal.code})") from refusal
         return done()
 
     _add_modals(routes, workspace, faults)
@@ -129,8 +146,7 @@ def _add_modals(routes: Blueprint, workspace: Workspace, faults: Faults) -> None
     def submit() -> Response:
         try:
             view = workspace.view(request.form["view_id"])
-            answers = {block["block_id"]: _answer(block) for block in view.view["blocks"] if block["type"] == "input"}
-            submitted = modals.SubmitRequest(view_id=view.id, answers=answers)
+            submitted = modals.SubmitRequest(view_id=view.id, answers=_answers(view.view["blocks"]))
             modals.submit(workspace, submitted, faults)
         except modals.SubmitInvalidError as error:
             if not error.problems:
@@ -205,6 +221,7 @@ def _content(workspace: Workspace, faults: Faults, me: User, conversation: Chann
         ],
         "effects": [(name, label) for name, (label, _) in _EFFECTS.items()],
         "entries": entries[-_ENTRIES:],
+        "interactive": interactive,
         "methods": list(_METHODS.items()),
         "more": len(entries[:-_ENTRIES]),
         "mrkdwn": partial(html, names=names),
@@ -261,6 +278,10 @@ def _described(fault: Fault) -> str:
     return f"{_METHODS.get(fault.method, fault.method)}: " + ", ".join(
         f"{name} {value}" for name, value in effects.items() if value is not None
     )
+
+
+def _answers(blocks: Iterable[Json]) -> Json:
+    return {block_id: _answer(block) for block_id, block in inputs_of(blocks).items()}
 
 
 def _answer(block: Json) -> Any:

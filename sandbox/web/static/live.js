@@ -112,7 +112,8 @@ function morph(from, to) {
   }
 }
 
-// --- forms: <form method="post" action="..."> is sent without leaving the page; data-confirm names a dialog to ask first
+// --- forms: <form method="post" action="..."> is sent without leaving the page; data-confirm of it or its button
+// names a dialog to ask first
 
 document.addEventListener("submit", async (event) => {
   const { target: form, submitter } = event;
@@ -121,7 +122,7 @@ document.addEventListener("submit", async (event) => {
   }
   event.preventDefault();
   const control = submitter ?? form;
-  if (control.getAttribute("aria-busy") || !(await confirmed(form))) {
+  if (control.getAttribute("aria-busy") || !(await confirmed(control))) {
     return;
   }
   BUSY.forEach((name) => control.setAttribute(name, "true"));
@@ -139,11 +140,12 @@ document.addEventListener("submit", async (event) => {
   BUSY.forEach((name) => control.removeAttribute(name));
 });
 
-async function confirmed(form) {
-  if (!form.dataset.confirm) {
+async function confirmed(control) {
+  const asks = control.closest("[data-confirm]");
+  if (!asks) {
     return true;
   }
-  const dialog = document.getElementById(form.dataset.confirm);
+  const dialog = document.getElementById(asks.dataset.confirm);
   dialog.returnValue = "";
   dialog.showModal();
   await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));

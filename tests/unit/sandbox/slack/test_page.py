@@ -107,6 +107,12 @@ class Window:
         assert answer.status_code == 200, answer.text
         return read(answer.text)
 
+    def press(self, page: Element, ts: str, action: str, **fields: Any) -> requests.Response:
+        """Press a button of a message, as the page shows it."""
+        assert button(page, ts, action).all("button", name="action_id")
+        (form,) = message(page, ts).all("form", action="/_page/click")
+        return self.send(form, action_id=action, **fields)
+
     def send(self, form: Element, **fields: Any) -> requests.Response:
         return requests.post(
             f"{self.url}{form.attributes['action']}",
@@ -134,7 +140,7 @@ def ts(bot: WebClient, slack: SlackSandbox, app_server: Any, approval_blocks: Bl
 
 @pytest.fixture
 def modal(bot: WebClient, alice: Window, app_server: Any, ts: str) -> str:
-    alice.send(button(alice.show(), ts, "reject"))
+    alice.press(alice.show(), ts, "reject")
     trigger_id = payloads(app_server)[-1]["trigger_id"]
     app_server.received.clear()
     return str(bot.views_open(trigger_id=trigger_id, view=MODAL)["view"]["id"])
@@ -156,9 +162,9 @@ def message(page: Element, ts: str) -> Element:
 
 
 def button(page: Element, ts: str, action: str) -> Element:
-    """The form of a button of a message."""
-    forms = message(page, ts).all("form", action="/_page/click")
-    (found,) = [form for form in forms if form.fields()["action_id"] == action]
+    """A button of a message, with what is marked at it."""
+    controls = message(page, ts).all("div", **{"class": "control"})
+    (found,) = [control for control in controls if control.all("button", value=action)]
     return found
 
 
@@ -225,10 +231,9 @@ def test_all_kinds_of_blocks_are_shown(bot: WebClient, alice: Window) -> None:
     assert len(shown.all("hr")) == 1
     times = [(t.attributes["datetime"], t.text) for t in shown.all("time")]
     assert ("1970-01-01T00:00:00+00:00", "1970") in times
-    form = button(alice.show(), ts, "end")
-    (pressed,) = form.all("button", **{"class": "danger", "aria-label": "End the maintenance"})
-    assert pressed.text == "End"
-    (asks,) = shown.all("dialog", id=form.attributes["data-confirm"])
+    (pressed,) = button(alice.show(), ts, "end").all("button", **{"class": "danger"})
+    assert (pressed.text, pressed.attributes["aria-label"]) == ("End", "End the maintenance")
+    (asks,) = shown.all("dialog", id=pressed.attributes["data-confirm"])
     assert "It cannot be undone." in asks.text
     assert [(b.text, b.attributes["value"]) for b in asks.all("button")] == [("Do it", "confirm"), ("Leave it", "")]
 
@@ -260,20 +265,20 @@ def test_only_the_last_hundred_messages_are_shown(bot: WebClient, alice: Window)
 def test_a_click_goes_to_the_app_with_the_copy_that_the_window_shows(
     bot: WebClient, alice: Window, ts: str, app_server: Any, approval_blocks: Blocks
 ) -> None:
-    stale = button(alice.show(), ts, "approve")
+    stale = alice.show()
     bot.chat_update(channel=APPROVALS.id, ts=ts, text="Decided", blocks=approval_blocks[:2])
-    assert alice.send(stale).status_code == 204
+    assert alice.press(stale, ts, "approve").status_code == 204
     (payload,) = payloads(app_server)
     assert (payload["user"]["id"], payload["actions"][0]["action_id"]) == (ALICE.id, "approve")
     assert [block["type"] for block in payload["message"]["blocks"]] == ["header", "section", "actions"]
 
 
 def test_a_click_on_a_message_that_is_gone_is_refused_with_the_reason(alice: Window, ts: str, app_server: Any) -> None:
-    form = button(alice.show(), ts, "approve")
-    alice.send(form)
+    page = alice.show()
+    alice.press(page, ts, "approve")
     requests.post(payloads(app_server)[0]["response_url"], json={"delete_original": True}, timeout=30)
     assert alice.show().all("article") == []
-    answer = alice.send(form)
+    answer = alice.press(page, ts, "approve")
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "text/plain; charset=utf-8")
     assert "message_not_found" in answer.text
 
@@ -295,7 +300,7 @@ def test_a_click_that_fails_on_the_way_is_marked_at_its_button(
     slack: SlackSandbox, alice: Window, ts: str, fault: dict[str, Any], shown: str
 ) -> None:
     slack.add_fault("request_url", **fault)
-    alice.send(button(alice.show(), ts, "approve"))
+    alice.press(alice.show(), ts, "approve")
     assert marks(button(alice.show(), ts, "approve")) == [f"⚠ {shown}"]
     assert marks(button(alice.show(), ts, "reject")) == []
 
@@ -304,12 +309,27 @@ def test_a_click_that_the_app_answers_with_an_error_is_marked_for_who_clicked_un
     alice: Window, bob: Window, ts: str, app_server: Any
 ) -> None:
     app_server.status = 500
-    alice.send(button(alice.show(), ts, "approve"))
+    alice.press(alice.show(), ts, "approve")
     assert marks(message(alice.show(), ts)) == ["⚠ This app responded with Status Code 500."]
     assert marks(message(bob.show(), ts)) == []
     app_server.status = 200
-    alice.send(button(alice.show(), ts, "approve"))
+    alice.press(alice.show(), ts, "approve")
     assert marks(message(alice.show(), ts)) == []
+
+
+def test_inputs_of_a_message_are_shown_and_what_they_hold_goes_with_a_click(
+    bot: WebClient, alice: Window, slack: SlackSandbox, app_server: Any, approval_blocks: Blocks
+) -> None:
+    slack.configure(request_url=app_server.url)
+    blocks = [*MODAL["blocks"], *approval_blocks]
+    ts = str(bot.chat_postMessage(channel=APPROVALS.id, text="x", blocks=blocks)["ts"])
+    shown = message(alice.show(), ts)
+    assert [label.text for label in shown.all("label")] == ["Reason", "one", "two", "three"]
+    alice.press(alice.show(), ts, "approve", **{"answer:reason": "because", "answer:checks": ["two"]})
+    (payload,) = payloads(app_server)
+    state = payload["state"]["values"]
+    assert state["reason"] == {"answer": {"type": "plain_text_input", "value": "because"}}
+    assert [option["value"] for option in state["checks"]["answer"]["selected_options"]] == ["two"]
 
 
 def test_a_private_note_is_shown_to_its_reader_only_and_cannot_be_clicked(
