@@ -1,6 +1,5 @@
 """Records for auditors: one of every request and one of every decision, as a line of the log and as an event."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +10,10 @@ from aws_durable_execution_sdk_python.config import StepConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from approval.retries import retried
-from shared.records import DetailType, EventRefusedError, put_event
+from shared.records import DetailType, EventRefusedError, fitting, put_event
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
-
-# An entry of PutEvents may have 256 KB, and so may a line of the log; the rest is for what stands around the record:
-# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
-_MAX_LENGTH = 240_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +55,3 @@ class Auditor:
             self.context.step(emit, name, StepConfig(strategy))
         except StepError as error:
             self.context.logger.warning("event not sent", extra={"step": name, "reason": error.message})
-
-
-def fitting(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record that fits into an event: of a request that is too long only the title, with a visible mark.
-
-    The request's hash says which it was, and its execution has all of it.
-    """
-    if len(json.dumps(record)) <= _MAX_LENGTH or "request" not in record:
-        return dict(record)
-    return {**record, "request": {"title": record["request"]["title"]}, "request_truncated": True}

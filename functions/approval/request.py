@@ -21,6 +21,9 @@ MARGIN_SECONDS = 120
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
 _MAX_TOKEN_LENGTH = 2048
 _MAX_SHOWN = 80
+# Slack's 250 KB for a modal, without what is in it beside the inputs:
+# https://docs.slack.dev/reference/methods/views.open#errors
+_MAX_FORM_LENGTH = 240_000
 
 _SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("request.schema.json").read_text("utf-8"))
 _check = fastjsonschema.compile(_SCHEMA)
@@ -177,9 +180,14 @@ def _escalation(data: Mapping[str, Any]) -> Escalation | None:
 
 def _form(data: Mapping[str, Any]) -> Form:
     try:
-        return Form.read(data)
+        form = Form.read(data)
     except FormInvalidError as error:
         raise InvalidRequestError(str(error)) from None
+    if (length := len(json.dumps(form.blocks("approve")))) > _MAX_FORM_LENGTH:
+        raise InvalidRequestError(
+            f"request.inputs makes a form of {length} bytes, more than Slack shows; name fewer or shorter options"
+        )
+    return form
 
 
 def _check_requester(request: Request) -> None:

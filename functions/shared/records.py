@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 SOURCE = "workflow-gates.approval"
 DetailType = Literal["Approval Requested", "Approval Decided"]
 
+# An entry of PutEvents may have 256 KB, and so may a line of the log; the rest is for what stands around the record:
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
+_MAX_LENGTH = 240_000
+
 
 class EventRefusedError(WorkflowGatesError):
     """EventBridge did not take an event; it may be sent again."""
@@ -42,6 +46,20 @@ def put_event(client: "EventBridgeClient", bus: str, detail_type: DetailType, de
     if answer["FailedEntryCount"]:
         code = answer["Entries"][0].get("ErrorCode", "unknown")
         raise EventRefusedError(f"the event bus {bus} did not take {detail_type!r}: {code}")
+
+
+def fitting(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record that fits into an event, with a visible mark where it had to be shortened.
+
+    Of a request only the title is kept, of a decision all but the answers to the form and each vote's reason. The
+    request's hash says which it was, and its execution has all of it.
+    """
+    if len(json.dumps(record)) <= _MAX_LENGTH:
+        return dict(record)
+    if "request" in record:
+        return {**record, "request": {"title": record["request"]["title"]}, "request_truncated": True}
+    votes = [vote | {"reason": None} for vote in record["votes"]]
+    return {**record, "inputs": {}, "votes": votes, "decision_truncated": True}
 
 
 def request_hash(request: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from shared import claims, logs
 from shared.click import Click, ClickUnreadableError
 from shared.errors import WorkflowGatesError
 from shared.message import RequestMessage
-from shared.records import put_event, request_hash
+from shared.records import fitting, put_event, request_hash
 from shared.secrets import Secret
 from shared.slack import SlackRefusedError
 from shared.workspace import Workspace
@@ -263,7 +263,7 @@ class StatusChanges:
     def _record(self, died: _Died, progress: _Progress) -> None:
         """Write the decision as an event and as a line of the log, as the approval function would have done."""
         facts = {"execution_status": died.execution.status, "environment": self._settings.environment}
-        decision = {**(progress.decision or _without_decision(died, progress)), **facts}
+        decision = fitting({**(progress.decision or _without_decision(died, progress)), **facts})
         _log.info("Approval Decided", extra={"audit": True, "record": decision})
         put_event(self._events, self._approval.event_bus, "Approval Decided", decision)
 

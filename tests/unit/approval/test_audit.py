@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from approval.audit import fitting
 from shared.records import request_hash
 from tests.unit.approval.conftest import TASK_TOKEN, Events, Gate, buttons
 from tests.unit.approval.test_crashes import MOST_CHECKPOINTS, Killer
@@ -88,12 +87,21 @@ def test_a_bus_that_takes_nothing_does_not_change_the_decision(
     }
 
 
-def test_a_request_that_is_too_long_for_an_event_leaves_a_visible_mark() -> None:
-    request = {"title": "Deploy v1?", "description": "é" * 100_000}
-    record = {"request": request, "request_hash": "0" * 64}
+def test_a_decision_that_is_too_long_for_an_event_is_recorded_without_its_answers_and_returned_with_them(
+    gate: Gate, events: Events
+) -> None:
+    arn = gate.ask()
+    gate.wait(arn)
+    answers = {f"input_{number}": "\N{BOMB}" * 3000 for number in range(10)}
+    gate.click_message(gate.slack_api.wait_for_message(), inputs=answers, reason="Why not?")
+    decision = gate.decision(arn)
 
-    assert fitting(record) == {"request": {"title": "Deploy v1?"}, "request_hash": "0" * 64, "request_truncated": True}
-    assert fitting({"request": {"title": "x"}}) == {"request": {"title": "x"}}
+    assert decision["inputs"] == answers
+    (decided,) = events.details(DECIDED)
+    votes = [vote | {"reason": None} for vote in decision["votes"]]
+    shortened = {"inputs": {}, "votes": votes, "decision_truncated": True, "environment": "staging"}
+    assert decided == decision | shortened
+    assert decided["reason"] == "Why not?"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -194,6 +194,24 @@ def test_a_whole_number_may_come_as_a_float() -> None:
             "request.inputs[0].default is 3; the input would say: Please use 5 or more.",
         ),
         ("inputs", [{"name": "a", "label": "A", "type": "text"}] * 2, "request.inputs has the name a twice"),
+        (
+            "inputs",
+            [{"name": "a", "label": "A", "type": "text", "hint": " "}],
+            'request.inputs[0].hint is " " but must match pattern',
+        ),
+        (
+            "inputs",
+            [
+                {
+                    "name": f"a{n}",
+                    "label": "A",
+                    "type": "select",
+                    "options": [f"{o:03}" + "注" * 72 for o in range(100)],
+                }
+                for n in range(10)
+            ],
+            "request.inputs makes a form of 930810 bytes, more than Slack shows; name fewer or shorter options",
+        ),
         ("allow_cancel", True, "request.allow_cancel is true, but only a requester may cancel; add requester"),
         ("notify_requester", "thread", 'request.notify_requester is "thread", but there is nobody to tell; add req'),
         ("direct_messages", 1, "request.direct_messages is 1 but must be boolean; expected true or false"),

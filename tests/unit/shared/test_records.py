@@ -6,7 +6,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from shared.records import EventRefusedError, put_event, request_hash
+from shared.records import EventRefusedError, fitting, put_event, request_hash
 
 ENTRY = {
     "EventBusName": "audit",
@@ -47,3 +47,11 @@ def test_an_event_is_sent_to_the_bus_and_a_refusal_is_an_error(answer: dict[str,
         else:
             put_event(client, "audit", "Approval Decided", {"decision": "approved"})
         stub.assert_no_pending_responses()
+
+
+def test_a_request_that_is_too_long_for_an_event_leaves_a_visible_mark() -> None:
+    request = {"title": "Deploy v1?", "description": "é" * 100_000}
+    record = {"request": request, "request_hash": "0" * 64}
+
+    assert fitting(record) == {"request": {"title": "Deploy v1?"}, "request_hash": "0" * 64, "request_truncated": True}
+    assert fitting({"request": {"title": "x"}}) == {"request": {"title": "x"}}

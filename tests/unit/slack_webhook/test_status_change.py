@@ -323,6 +323,31 @@ def test_the_event_bus_and_the_log_get_the_decision(aws: FakeAws, records: Recor
     assert (record["audit"], record["record"]) == (True, detail)
 
 
+def test_votes_with_reasons_that_are_too_long_for_an_event_are_told_without_them(aws: FakeAws) -> None:
+    clicks = [
+        Click(
+            choice="approve",
+            user_id=f"U00000000{number:02}",
+            user_team="T0WORKSPC",
+            user_name="ada",
+            at=datetime(2026, 11, 25, 14, 5, tzinfo=UTC),
+            channel="C0123ABCD",
+            ts="1795615200.000100",
+            reason="\N{BOMB}" * 1000,
+        )
+        for number in range(39)
+    ]
+    votes = [callback(f"vote-{number}", click.encode()) for number, click in enumerate(clicks, 1)]
+    aws.executed(EXECUTION, "STOPPED", payload(), [STARTED, POSTED, *votes])
+    entry.handler(event(), None)
+
+    [sent] = aws.events
+    assert len(sent["Detail"]) < 256 * 1024
+    detail = json.loads(sent["Detail"])
+    assert [(vote["id"], vote["reason"]) for vote in detail["votes"]] == [(click.user_id, None) for click in clicks]
+    assert detail["decision_truncated"]
+
+
 def test_why_it_was_stopped_is_shown_and_recorded(aws: FakeAws, slack: FakeSlack) -> None:
     aws.executions[EXECUTION] |= {"Error": {"ErrorType": "Stopped", "ErrorMessage": "release <withdrawn>"}}
     entry.handler(event(), None)
