@@ -18,7 +18,7 @@ _MAX_PAGES = 5
 # Clocks of AWS and Slack may differ by so many seconds.
 _CLOCK_SKEW = 60
 
-_BOT_FIX = "put the bot token (xoxb-...) of the installed app into the secret that SLACK_BOT_TOKEN_ARN names"
+BOT_FIX = "put the bot token (xoxb-...) of the installed app into the secret that SLACK_BOT_TOKEN_ARN names"
 _INVITE_FIX = "invite the app to the channel (/invite in the channel), and check that the channel exists"
 _REINSTALL_FIX = "give the app the bot scope chat:write and install it to the workspace again"
 _ADMIN_FIX = "ask the workspace's administrators to let the app post to this channel"
@@ -26,25 +26,25 @@ _REPORT_FIX = "please report it as a defect of the approval gate"
 # What to do about Slack's refusals: https://docs.slack.dev/reference/methods/chat.postMessage#errors
 _FIXES = {
     "access_denied": _ADMIN_FIX,
-    "account_inactive": _BOT_FIX,
+    "account_inactive": BOT_FIX,
     "channel_is_limited_access": _ADMIN_FIX,
     "channel_not_found": _INVITE_FIX,
     "ekm_access_denied": _ADMIN_FIX,
     "enterprise_is_restricted": _ADMIN_FIX,
-    "invalid_auth": _BOT_FIX,
+    "invalid_auth": BOT_FIX,
     "invalid_blocks": _REPORT_FIX,
     "is_archived": "unarchive the channel or ask in another one",
     "missing_scope": _REINSTALL_FIX,
     "msg_too_long": "shorten the request's texts",
     "no_permission": _REINSTALL_FIX,
-    "not_allowed_token_type": _BOT_FIX,
-    "not_authed": _BOT_FIX,
+    "not_allowed_token_type": BOT_FIX,
+    "not_authed": BOT_FIX,
     "not_in_channel": _INVITE_FIX,
     "restricted_action": _ADMIN_FIX,
     "restricted_action_read_only_channel": _ADMIN_FIX,
     "team_access_not_granted": _REINSTALL_FIX,
-    "token_expired": _BOT_FIX,
-    "token_revoked": _BOT_FIX,
+    "token_expired": BOT_FIX,
+    "token_revoked": BOT_FIX,
 }
 _OTHER_FIX = "look the code up at https://docs.slack.dev/reference/methods/chat.postMessage#errors"
 

@@ -10,12 +10,13 @@ are done. In order:
 - steps `post`, `post-2`, ...: the message, at every place; more of them with an escalation
 - step `emit-requested`: the event `Approval Requested`
 - callbacks `reminder-1`, ..., `escalation`: timers
-- steps `count-1`, ...: what was over when something happened; after each, as needed: step `update-...`; steps
-  `escalate`, `escalate-2`, ... and `remind-1`, `remind-1-2`, ...: into the thread of every message
+- steps `count-1`, ...: what was over when something happened; after each, as needed: `post-...`; steps `update-1`, ...,
+  each of the messages' last ones, the others' before it with a number behind the name; steps `escalate`, `escalate-2`,
+  ... and `remind-1`, `remind-1-2`, ...: into the thread of every message
 - step `decide`: the decision
 - step `answer-task`: with a task token
 - step `emit-decided`: the event `Approval Decided`
-- step `close-message`: every message locked
+- step `close-message`: every message locked; of many the last ones, after `close-message-1`, ...
 - step `notify-requester`: if there is one to tell
 
 Each may be cut off at any line and run again; what runs outside of steps must come to the same result every time.

@@ -169,19 +169,22 @@ class Inquiry:
                     self._remind(name)
 
     def _escalate(self, escalation: Escalation) -> None:
+        """Ask the others first: Slack may have trouble with the messages that are there already."""
         added = tuple(id_ for id_ in escalation.approvers if id_ not in self._approvers)
         self._approvers += added
+        asked_before = self.messages
+        self._post(escalation.channels, added)
         self._show()
         if added:
-            self._postings.reply("escalate", f"{mentions(added)} may decide now, too.")
-        self._post(escalation.channels, added)
+            asked_now = [message for message in self.messages if message not in asked_before]
+            self._postings.reply("escalate", f"{mentions(added)} may decide now, too.", but_not=asked_now)
 
     def _remind(self, timer: str) -> None:
         """Mention those who may still vote, and leave the direct messages with the others alone."""
         voted = self._tally.voted
         if silent := [id_ for id_ in self._able(self._approvers) if id_ not in voted]:
             text = f"{mentions(silent)}: this still waits for a decision."
-            self._postings.reply(timer.replace("reminder", "remind"), text, but_not=voted)
+            self._postings.reply(timer.replace("reminder", "remind"), text, but_not=self._postings.at(voted))
 
     def _able(self, approvers: Iterable[str]) -> list[str]:
         """Return the approvers without a requester who may not approve."""

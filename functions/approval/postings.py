@@ -1,5 +1,6 @@
 """A request's messages in Slack, as durable steps: asked at every place, kept true, locked; and notes to people."""
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from aws_durable_execution_sdk_python.exceptions import StepInterruptedError
 from aws_durable_execution_sdk_python.serdes import JsonSerDes
 
 from approval.decision import Failure, Location, Undelivered
-from approval.delivery import UNCONFIRMED, Blocks, Delivery
+from approval.delivery import BOT_FIX, UNCONFIRMED, Blocks, Delivery
 from approval.retries import any_of, retried
 from shared.secrets import SecretError
 from shared.slack import SlackRateLimitedError, SlackRefusedError, SlackUnavailableError
@@ -21,17 +22,29 @@ from shared.workspace import Workspace
 _FEW, _SOME = 6, 10
 # A note that may have arrived is sent once more only: being told twice is better than not at all, but not often.
 _NOTE_ATTEMPTS = 2
+# Messages that one step writes. Slack takes some 50 updates a minute, and a step that it stops halfway begins anew:
+# https://docs.slack.dev/reference/methods/chat.update
+_BATCH_SIZE = 20
 _TROUBLE = (SlackRateLimitedError, SlackUnavailableError, SecretError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Posting:
-    """What became of asking at one place: a message there, a refusal, or neither because the request ended first."""
+    """What became of asking at one place: a message there, a failure, or neither because the request ended first.
+
+    Attributes:
+        place: Id or `#name` of a channel, or id of a user.
+        message: Where it is, if Slack confirmed it.
+        failure: Why nobody could be asked.
+        refused_at: When Slack refused (aware).
+        needless: Whether the request was over before anybody was asked there.
+    """
 
     place: str
     message: Location | None = None
     failure: Failure | None = None
-    at: datetime | None = None
+    refused_at: datetime | None = None
+    needless: bool = False
 
 
 class Postings:
@@ -76,13 +89,13 @@ class Postings:
         return tuple(
             Undelivered(channel=posting.place, failure=posting.failure or UNCONFIRMED)
             for posting in self._postings
-            if not posting.message and posting.place not in reached
+            if not posting.message and not posting.needless and posting.place not in reached
         )
 
     @property
     def refused_at(self) -> datetime | None:
         """When Slack had refused every place; None where it did not refuse all (aware)."""
-        moments = [posting.at for posting in self._postings]
+        moments = [posting.refused_at for posting in self._postings]
         return max(at for at in moments if at) if all(moments) else None
 
     def clicked(self, channel: str, ts: str) -> None:
@@ -95,10 +108,10 @@ class Postings:
         Args:
             places: Ids or `#names` of channels, ids of users.
             blocks: What to post.
-            is_decided: Whether the request is over meanwhile: asked where an attempt had an unknown outcome.
+            is_decided: Whether the request is over meanwhile: nobody is asked any more then.
 
         Raises:
-            StepError: If the bot token cannot be read.
+            StepError: If the bot token cannot be read, and nobody has been asked yet.
         """
         asked = {posting.place for posting in self._postings}
         for place in dict.fromkeys(places):
@@ -115,32 +128,35 @@ class Postings:
             is_outdated: Whether there is something newer to show: asked before another attempt.
         """
         self._updates += 1
-        messages = self.messages
 
-        def update(step: StepContext) -> None:
+        def write(messages: Sequence[Location], step: StepContext) -> None:
             if step.attempt == 1 or not is_outdated():
-                self._write(step, messages, blocks(self._workspace.identity().team))
+                self._write(messages, blocks(self._workspace.identity().team), step)
 
         strategy = retried(*_TROUBLE, until=self._ends_at, not_past=self._expires_at)
-        self._best_effort(update, f"update-{self._updates}", StepConfig(strategy))
+        self._in_batches(write, f"update-{self._updates}", StepConfig(strategy))
 
     def lock(self, blocks: list[dict[str, Any]]) -> None:
         """Write every message for the last time; failing to changes nothing about the decision."""
-        if messages := self.messages:
-            strategy = retried(*_TROUBLE, until=self._ends_at, attempts=_SOME)
-            self._best_effort(lambda step: self._write(step, messages, blocks), "close-message", StepConfig(strategy))
+        strategy = retried(*_TROUBLE, until=self._ends_at, attempts=_SOME)
+        self._in_batches(
+            lambda messages, step: self._write(messages, blocks, step), "close-message", StepConfig(strategy)
+        )
 
-    def reply(self, name: str, text: str, but_not: Collection[str] = ()) -> None:
+    def at(self, places: Collection[str]) -> list[Location]:
+        """Return the messages at places, as far as Slack confirmed them."""
+        return [posting.message for posting in self._postings if posting.message and posting.place in places]
+
+    def reply(self, name: str, text: str, but_not: Collection[Location]) -> None:
         """Write into the thread of every message.
 
         Args:
             name: Of the step for the first message; the others' have a number behind it.
             text: mrkdwn.
-            but_not: Places whose messages are left alone.
+            but_not: Messages that are left alone.
         """
-        left_alone = {posting.message for posting in self._postings if posting.place in but_not}
         for number, message in enumerate(self.messages, 1):
-            if message not in left_alone:
+            if message not in but_not:
                 step = name if number == 1 else f"{name}-{number}"
                 self.note(step, {"channel": message.channel, "thread_ts": message.ts, "text": text})
 
@@ -166,11 +182,14 @@ class Postings:
         self._best_effort(send, name, StepConfig(strategy))
 
     def _post(self, name: str, place: str, blocks: Blocks, is_decided: Callable[[], bool]) -> _Posting:
+        is_first = not self._postings
+
         def post(step: StepContext) -> dict[str, Any]:
             # At most once per attempt: after a crash the attempt counts as made, so that the next one knows of it.
             again = step.attempt > 1
-            if again and is_decided():
-                return {"settled": True}
+            # The first attempt at the first place is made in any case: nobody can have clicked yet.
+            if (again or not is_first) and is_decided():
+                return {"settled": True, "needless": not again}
             posted = self._delivery.deliver(place, blocks, again=again)
             if isinstance(posted, Failure):
                 return {"undelivered": asdict(posted), "at": datetime.now(UTC).isoformat()}
@@ -184,17 +203,25 @@ class Postings:
         )
         # Plain JSON, not the SDK's own encoding: the Slack webhook reads it from the history of an execution that died.
         config = StepConfig(strategy, StepSemantics.AT_MOST_ONCE_PER_RETRY, serdes=JsonSerDes())
-        posted = self._context.step(post, name, config)
+        try:
+            posted = self._context.step(post, name, config)
+        except StepError as error:
+            if not self.messages:
+                raise
+            # Those who were asked can decide all the same.
+            return self._failed(place, Failure(code="bot_token_unreadable", message=str(error.message), fix=BOT_FIX))
         if "undelivered" in posted:
-            failure = Failure(**posted["undelivered"])
-            self._context.logger.warning("message not delivered", extra={"channel": place, "code": failure.code})
-            return _Posting(place=place, failure=failure, at=datetime.fromisoformat(posted["at"]))
-        if "ts" not in posted:
-            return _Posting(place=place)
+            return self._failed(place, Failure(**posted["undelivered"]), datetime.fromisoformat(posted["at"]))
+        if "settled" in posted:
+            return _Posting(place=place, needless=posted["needless"])
         message = Location(channel=posted["channel"], ts=posted["ts"], permalink=posted["permalink"])
         return _Posting(place=place, message=message)
 
-    def _write(self, step: StepContext, messages: Sequence[Location], blocks: list[dict[str, Any]]) -> None:
+    def _failed(self, place: str, failure: Failure, refused_at: datetime | None = None) -> _Posting:
+        self._context.logger.warning("message not delivered", extra={"channel": place, "code": failure.code})
+        return _Posting(place=place, failure=failure, refused_at=refused_at)
+
+    def _write(self, messages: Sequence[Location], blocks: list[dict[str, Any]], step: StepContext) -> None:
         # Without `metadata` in the call a message keeps its own.
         content = {"text": self._delivery.text, "blocks": blocks}
         for message in messages:
@@ -203,6 +230,16 @@ class Postings:
             except SlackRefusedError as error:
                 facts = {"channel": message.channel, "ts": message.ts, "code": error.code}
                 step.logger.warning("message not updated", extra=facts)
+
+    def _in_batches(
+        self, write: Callable[[Sequence[Location], StepContext], None], name: str, config: StepConfig
+    ) -> None:
+        """Write every message; the last step has the name, so that it says that all are written."""
+        messages = self.messages
+        batches = [messages[begin : begin + _BATCH_SIZE] for begin in range(0, len(messages), _BATCH_SIZE)]
+        for number, batch in enumerate(batches, 1):
+            step_name = name if number == len(batches) else f"{name}-{number}"
+            self._best_effort(functools.partial(write, batch), step_name, config)
 
     def _best_effort(self, work: Callable[[StepContext], None], name: str, config: StepConfig) -> None:
         try:

@@ -25,7 +25,7 @@ module "function" {
   python               = var.python
   reserved_concurrency = var.reserved_concurrency
   tags                 = var.tags
-  timeout              = 60
+  timeout              = 300 # a request that asks a hundred people directly, while Slack takes its time
 
   durable_config = {
     execution_timeout = var.execution_timeout

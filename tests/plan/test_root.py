@@ -361,7 +361,7 @@ def test_only_the_approval_function_is_durable(both: Plan) -> None:
 
 def test_a_drain_has_five_minutes_and_a_click_thirty_seconds(both: Plan) -> None:
     timeouts = {v["function_name"]: v["timeout"] for v in both.of("aws_lambda_function").values()}
-    assert timeouts == {"orders-approval": 60, "orders-maintenance": 300, "orders-slack-webhook": 30}
+    assert timeouts == {"orders-approval": 300, "orders-maintenance": 300, "orders-slack-webhook": 30}
 
 
 def test_the_functions_get_their_settings_and_no_secret(both: Plan) -> None:

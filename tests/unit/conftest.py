@@ -81,6 +81,10 @@ class SlackApi:
     def will(self, method: str, *replies: Reply) -> None:
         self._script[method].extend(replies)
 
+    def forget(self, method: str) -> None:
+        """Answer a method as Slack does from now on, whatever was scripted."""
+        self._script[method].clear()
+
     def called(self, method: str) -> list[dict[str, Any]]:
         return [arguments for name, arguments in self.calls if name == method]
 

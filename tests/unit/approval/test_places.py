@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.approval.conftest import Gate, buttons
+from approval.deployment import deployment
+from tests.unit.approval.conftest import Aws, Gate, buttons
 from tests.unit.approval.test_flow import ACCEPTED_THEN_DROPPED, DROPPED, is_locked, refused
 from tests.unit.approval.test_quorum import ANN, BOB, CARL, ask, vote, voters, wait_for_votes
 from tests.unit.conftest import Reply, SlackApi
@@ -147,3 +148,63 @@ def test_a_vote_on_a_message_that_was_never_confirmed_is_shown_there(gate: Gate,
     assert buttons(copy)[0].voted == buttons(confirmed)[0].voted == (ANN,)
     gate.click_message(copy, "approve", BOB)
     assert [message["ts"] for message in gate.decision(arn)["messages"]] == [confirmed["ts"], copy["ts"]]
+
+
+def test_so_many_messages_that_slack_limits_the_rate_of_their_updates_are_locked_all_the_same(
+    gate: Gate, slack_api: SlackApi
+) -> None:
+    taken, limited = Reply(body={"ok": True}, takes_effect=True), Reply(429, {"ok": False}, {"Retry-After": "1"})
+    slack_api.will("chat.update", *[*[taken] * 21, limited] * 12)
+    people = [f"U000000{number:02}" for number in range(21)]
+    arn = gate.ask(approvers={"users": people}, direct_messages=True)
+    slack_api.wait_until(lambda: len(slack_api.messages) == 22)
+    gate.click_message(slack_api.wait_for_message(), "approve", people[0])
+
+    assert len(gate.decision(arn)["messages"]) == 22
+    assert all(map(is_locked, slack_api.messages.values()))
+
+
+def test_nobody_is_asked_any_more_who_would_come_too_late(gate: Gate, slack_api: SlackApi) -> None:
+    answer = slack_api._answer
+
+    def clicked_at_once(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        answered = answer(method, arguments)
+        if method == "chat.postMessage" and len(slack_api.messages) == 1:
+            gate.click_message(slack_api.wait_for_message(), "approve", ANN)
+        return answered
+
+    slack_api._answer = clicked_at_once  # type: ignore[method-assign]
+    decision = gate.decision(ask(gate, channels=[ONE, TWO, THREE]))
+
+    assert voters(decision) == [ANN]
+    assert [message["channel"] for message in slack_api.messages.values()] == [ONE]
+    assert "undelivered_to" not in decision
+
+
+def test_a_bot_token_that_cannot_be_read_any_more_does_not_end_a_request_that_people_have_seen(
+    gate: Gate, aws: Aws, slack_api: SlackApi
+) -> None:
+    arn = ask(gate, channels=[ONE], escalation={"after_seconds": 1, "channels": [TWO]})
+    gate.wait(arn)
+    aws.secrets.delete_secret(SecretId="slack-bot-token", ForceDeleteWithoutRecovery=True)
+    deployment().workspace._token._fetched_at = float("-inf")
+    gate.wait_for(arn, "StepFailed", "update-1")
+    gate.click_message(slack_api.wait_for_message(), "approve", ANN)
+
+    decision = gate.decision(arn)
+
+    assert voters(decision) == [ANN]
+    (failed,) = decision["undelivered_to"]
+    assert failed["channel"] == TWO
+    assert failed["error"]["code"] == "bot_token_unreadable"
+    assert failed["error"]["message"].startswith("cannot read arn:aws:secretsmanager:")
+
+
+def test_an_escalation_does_not_wait_for_a_message_that_slack_has_trouble_with(gate: Gate, slack_api: SlackApi) -> None:
+    slack_api.will("chat.update", *[refused("internal_error")] * 1000)
+    arn = ask(gate, channels=[ONE], escalation={"after_seconds": 1, "channels": [TWO]})
+    gate.wait_for(arn, "StepSucceeded", "post-2")
+    slack_api.forget("chat.update")
+    gate.click_message(slack_api.wait_for_message(), "approve", ANN)
+
+    assert [message["channel"] for message in gate.decision(arn)["messages"]] == [ONE, TWO]

@@ -109,7 +109,7 @@ def test_an_escalation_asks_further_people_in_a_further_channel_too(gate: Gate, 
     first = slack_api.wait_for_message()
     (approve, _) = buttons(first)
     assert approve.approvers == (ANN,)
-    gate.wait_for(arn, "StepSucceeded", "post-2")
+    gate.wait_for(arn, "StepSucceeded", "escalate")
 
     first, second = slack_api.messages.values()
     assert (first["channel"], second["channel"]) == (CHANNEL, OPERATIONS)
