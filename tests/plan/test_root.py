@@ -879,6 +879,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             },
             "logs": {"level": "TRACE", "retention_in_days": 0},
             "maintenance_gate": {
+                "alarm_parked_hours": 0,
                 "event_bus_name": "shop events",
                 "prefix": "/gates/",
                 "resume_rate_per_second": 501,
@@ -897,6 +898,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             "lambda.vpc has no subnet or no security group: give at least one of each",
             'logs.level is "TRACE": use DEBUG, INFO, WARN or ERROR',
             "logs.retention_in_days is 0: CloudWatch Logs knows 1, 3, 5,",
+            "maintenance_gate.alarm_parked_hours is 0: give hours, more than 0",
             'maintenance_gate.event_bus_name is "shop events": give the name (not ARN) of an event bus',
             'maintenance_gate.prefix is "/gates/": use letters, digits',
             "maintenance_gate.resume_rate_per_second is 501: give a whole number from 1 to 500",
