@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def tell(sandbox: Sandbox) -> None:
     """Ask something where nothing was asked yet, and say what to open."""
-    pages = {"Slack": f"{sandbox.slack.url}{PREFIX}/"}
+    pages = {"Slack": f"{sandbox.slack.url}{PREFIX}/", "AWS": f"{sandbox.aws_url}{PREFIX}/"}
     with urllib3.PoolManager(retries=False) as pool:
         for url in pages.values():
             pool.request("POST", f"{url}links", json=pages)
@@ -79,6 +79,7 @@ def tell(sandbox: Sandbox) -> None:
   {EXAMPLE} is deployed. Open
 
     {pages["Slack"]}   the local Slack: a request waits in #approvals
+    {pages["AWS"]}   the local AWS: gates, executions, logs, and buttons that start something
 
   For the AWS CLI and SDKs:
 

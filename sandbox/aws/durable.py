@@ -165,7 +165,7 @@ class DurableExecutions:
         self._settings: dict[str, DurableSettings] = {}
         self._names: dict[tuple[str, str], tuple[str, bytes]] = {}
         self._names_lock = threading.RLock()  # a status event may start another execution
-        store = InMemoryExecutionStore()
+        self._store = store = InMemoryExecutionStore()
         self._scheduler = Scheduler()
         self._registry = ExecutionRegistry(store, self._scheduler)
         checkpoints = CheckpointProcessor(store, self._scheduler)
@@ -207,6 +207,10 @@ class DurableExecutions:
         if not config:
             return None
         return DurableSettings(config["ExecutionTimeout"], config.get("RetentionPeriodInDays", _DEFAULT_RETENTION_DAYS))
+
+    def all(self) -> list[Execution]:
+        """Return all executions, in the order in which they were started."""
+        return self._store.list_all()
 
     def handles(self, version: FunctionVersion) -> bool:
         """Whether the function is durable."""

@@ -73,6 +73,12 @@ class EventBus:
         self._seen: deque[SeenEvent] = deque(maxlen=_KEPT_EVENTS)
         self._arrived = threading.Condition()
         self._sequence = 0
+        self._deliveries = 0
+
+    @property
+    def changes(self) -> int:
+        """A number that grows with each event, and with each of its deliveries."""
+        return self._sequence + self._deliveries
 
     def add_target(self, service: str, deliver: Callable[[str, Mapping[str, Any], bytes], None]) -> None:
         """Register how to deliver to a service.
@@ -152,6 +158,7 @@ class EventBus:
                 deliver(rule.arn, target, json.dumps(_payload(target, event)).encode())
             except Exception as error:  # noqa: BLE001 - AWS counts a failed delivery and goes on; here it is kept to be seen
                 delivery.error = f"{type(error).__name__}: {error}"
+            self._deliveries += 1
         if foreign:  # queues, log groups, other buses: moto's own
             others = copy.copy(rule)
             others.targets = foreign

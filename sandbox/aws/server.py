@@ -26,7 +26,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from sandbox.aws import durable, events, lambda_api, lambda_control, s3, scheduler, step_functions, tags
+from sandbox.aws import durable, events, lambda_api, lambda_control, page, s3, scheduler, step_functions, tags
 from sandbox.aws.clients import Clients
 from sandbox.aws.control import PREFIX as CONTROL_PREFIX
 from sandbox.aws.control import Control, Parts
@@ -40,6 +40,8 @@ from sandbox.aws.http_api import HttpApis
 from sandbox.aws.interpreters import Interpreters
 from sandbox.aws.lambda_runtime import LambdaRuntime
 from sandbox.aws.permissions import Permissions
+from sandbox.aws.shown import Shown
+from sandbox.web.pages import PREFIX as PAGE_PREFIX
 
 # Kept between runs, ignored by git.
 _DEFAULT_DIRECTORY = Path(__file__).parents[2] / ".sandbox"
@@ -100,6 +102,7 @@ class LocalAws:
                 faults=faults,
             )
         )
+        self._page = page.app(Shown(self._executions, self._bus), lambda service: clients.get(service, role=None))
         self._clock = events.ScheduleClock(self._bus)
         self._bus.add_target("lambda", self._functions.deliver)
         self._bus.add_target("states", step_functions.starter(clients))
@@ -132,6 +135,8 @@ class LocalAws:
         self._runtime.discard(name)
 
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith(f"{PAGE_PREFIX}/"):
+            return self._page(environ, start_response)
         self._faults.slow_down(Request(environ))
         try:
             self._faults.throttle(Request(environ))
