@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from markupsafe import escape
+
 HIDDEN = "(hidden)"
 # What callback ids and the task tokens of AWS look like.
 LONG = re.compile(r"[A-Za-z0-9+/=]{80,}")
@@ -43,7 +45,8 @@ def without(page: str, tokens: Collection[str], secrets: Iterable[str]) -> str:
         secrets: Secret texts.
     """
     for secret in secrets:
-        page = page.replace(secret, HIDDEN)
+        for written in (secret, json.dumps(secret)[1:-1]):  # the latter: inside JSON
+            page = page.replace(str(escape(written)), HIDDEN)
     page = _UUID.sub(lambda match: HIDDEN if match[0] in tokens else match[0], page)
     return LONG.sub(HIDDEN, page)
 

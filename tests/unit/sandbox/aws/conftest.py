@@ -62,7 +62,7 @@ class LocalAws:
                 region_name="us-east-2",
                 aws_access_key_id="test",
                 aws_secret_access_key="test",
-                config=Config(retries={"total_max_attempts": 1}, read_timeout=20, proxies={}),
+                config=Config(retries={"total_max_attempts": 1}, read_timeout=60, proxies={}),
             )
         return self._clients[service]
 
@@ -136,6 +136,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     # What must not leak into functions and clients. (HTTPS_PROXY would be right for pip, which the server starts once.)
     strange = {"AWS_CA_BUNDLE": "/nowhere", "AWS_PROFILE": "mine", "HTTP_PROXY": "http://127.0.0.1:9"}
     local = LocalAws(tmp_path_factory.mktemp("aws") / "output", strange)
+    # The first function of a new checkout waits until pip has installed the runtime client.
+    local.invoke(local.function("def handler(event, context): pass"))
     yield local
     local.stop()
 
