@@ -6,8 +6,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import urllib3
-
 from sandbox.deployment import EXAMPLE, REGION, Sandbox, SandboxError, running
 from sandbox.gates import Gates
 from sandbox.kept import kept, stop
@@ -16,7 +14,6 @@ from sandbox.provider_bridge.errors import BridgeError
 from sandbox.slack.client import SlackSandboxError
 from sandbox.slack.workspace import REQUESTER
 from sandbox.terraform import TerraformError
-from sandbox.web.pages import PREFIX
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -68,18 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def tell(sandbox: Sandbox) -> None:
     """Ask something where nothing was asked yet, and say what to open."""
-    pages = {"Slack": f"{sandbox.slack.url}{PREFIX}/", "AWS": f"{sandbox.aws_url}{PREFIX}/"}
-    with urllib3.PoolManager(retries=False) as pool:
-        for url in pages.values():
-            pool.request("POST", f"{url}links", json=pages)
     if not sandbox.slack.messages():
         Gates(sandbox).ask(_FIRST_REQUEST)
     print(
         f"""
   {EXAMPLE} is deployed. Open
 
-    {pages["Slack"]}   the local Slack: a request waits in #approvals
-    {pages["AWS"]}   the local AWS: gates, executions, logs, and buttons that start something
+    {sandbox.pages["Slack"]}   the local Slack: a request waits in #approvals
+    {sandbox.pages["AWS"]}   the local AWS: gates, executions, logs, and buttons that start something
 
   For the AWS CLI and SDKs:
 

@@ -26,6 +26,7 @@ from sandbox.provider_bridge import mirror
 from sandbox.slack.client import SlackSandbox
 from sandbox.slack.workspace import ALICE, APPROVALS, BOB, OPERATIONS
 from sandbox.terraform import Json, Say, Terraform, durable_functions, environment
+from sandbox.web.pages import PREFIX
 
 REGION = "us-east-2"
 NAME = "orders"
@@ -74,6 +75,17 @@ class Emulators:
     directory: Path
     aws_url: str
     slack: SlackSandbox
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """Addresses of the pages, by what they show."""
+        return {"Slack": f"{self.slack.url}{PREFIX}/", "AWS": f"{self.aws_url}{PREFIX}/"}
+
+    def link_pages(self) -> None:
+        """Let each page lead to the other."""
+        with urllib3.PoolManager(retries=False) as pool:
+            for url in self.pages.values():
+                pool.request("POST", f"{url}links", json=self.pages)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the local AWS."""
@@ -278,6 +290,7 @@ def applied(local: Emulators, terraform: Terraform, variables: Json) -> Sandbox:
         SandboxError: If the gate does not answer.
         TerraformError: If Terraform fails.
     """
+    local.link_pages()
     terraform.init(variables)
     plan = terraform.plan()
     changed = [c for c in plan["resource_changes"] if c["change"]["actions"] not in (["no-op"], ["read"])]

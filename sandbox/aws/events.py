@@ -108,6 +108,10 @@ class EventBus:
             self._arrived.wait_for(lambda: self._sequence > after, timeout=wait_seconds)
             return [seen.to_json() for seen in self._seen if seen.sequence > after]
 
+    def latest(self, number: int) -> list[dict[str, Any]]:
+        """Return the events that came last, at most so many."""
+        return self.seen(self._sequence - number)
+
     def fire(self, name: str, region: str = DEFAULT_REGION) -> None:
         """Let the schedule of a rule fire now.
 

@@ -6,10 +6,9 @@ that hold them, whatever they look like, and by their values, wherever these sta
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
-
-from markupsafe import escape
 
 HIDDEN = "(hidden)"
 # What callback ids and the task tokens of AWS look like.
@@ -36,19 +35,24 @@ def readable(text: str | None) -> str | None:
     return json.dumps(_without_tokens(content), indent=2, ensure_ascii=False)
 
 
-def without(page: str, tokens: Collection[str], secrets: Iterable[str]) -> str:
-    """Return a page without what must not be shown.
+@dataclass(frozen=True)
+class Hider:
+    """Leaves out of texts what must not be shown.
 
-    Args:
-        page: HTML.
+    Attributes:
         tokens: All task tokens of the emulator.
         secrets: Secret texts.
     """
-    for secret in secrets:
-        for written in (secret, json.dumps(secret)[1:-1]):  # the latter: inside JSON
-            page = page.replace(str(escape(written)), HIDDEN)
-    page = _UUID.sub(lambda match: HIDDEN if match[0] in tokens else match[0], page)
-    return LONG.sub(HIDDEN, page)
+
+    tokens: frozenset[str]
+    secrets: frozenset[str]
+
+    def hide(self, text: str) -> str:
+        """Return a text without them."""
+        for secret in self.secrets:
+            text = text.replace(secret, HIDDEN).replace(json.dumps(secret)[1:-1], HIDDEN)  # the latter: inside JSON
+        text = _UUID.sub(lambda match: HIDDEN if match[0] in self.tokens else match[0], text)
+        return LONG.sub(HIDDEN, text)
 
 
 def texts_of(secret: str) -> Iterator[str]:

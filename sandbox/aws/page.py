@@ -12,9 +12,12 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 from flask import Blueprint, Flask, Response, render_template, request
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
 
 from sandbox.aws import histories
-from sandbox.aws.hiding import readable
+from sandbox.aws.hiding import Hider, readable
 from sandbox.aws.maintenance import TAG, TAG_UNTIL, Bucket, Flag, Gate, ParkedTask
 from sandbox.aws.shown import Machine, Shown
 from sandbox.web.pages import PREFIX, PageError, done, live, web_app
@@ -83,9 +86,20 @@ def app(shown: Shown, client: _ClientOf) -> Flask:
     application.register_blueprint(_workflows(client))
     application.register_blueprint(_maintenance(client))
     application.register_error_handler(ClientError, _refused)
+    # Whatever a template writes goes through it, so that none can forget to hide something.
+    application.jinja_env.finalize = _hidden
     application.jinja_env.filters["readable"] = readable
     application.jinja_env.filters["as_json"] = lambda content: readable(json.dumps(content))
     return application
+
+
+@pass_context
+def _hidden(context: Context, value: Any) -> Any:
+    """Return what a template is to write. Markup comes from macros, which have hidden what they wrote."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    hider: Hider = context["hider"]
+    return hider.hide(value)
 
 
 def _views(shown: Shown) -> Blueprint:
@@ -96,16 +110,16 @@ def _views(shown: Shown) -> Blueprint:
 
         def render(version: str) -> str:
             found = content()
-            page = render_template(
+            return render_template(
                 "gone.html" if found is None else template,
                 page="AWS",
                 version=version,
                 here=request.full_path.rstrip("?"),
+                hider=shown.hider(),
                 functions=shown.functions(),
                 machines=shown.machines(),
                 **(found or {}),
             )
-            return shown.hide(page)
 
         return live(shown.wait_for_change, render)
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from aws_durable_execution_sdk_python.lambda_service import OperationType
 from aws_durable_execution_sdk_python_testing.execution import Execution
 from moto.awslambda.models import lambda_backends
 from moto.logs.models import logs_backends
@@ -18,10 +17,10 @@ from moto.ssm.models import ssm_backends
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from sandbox.aws import hiding
 from sandbox.aws.arns import ACCOUNT_ID, DEFAULT_REGION, FunctionReference, function_arn
 from sandbox.aws.durable import DurableExecutions
 from sandbox.aws.events import EventBus
+from sandbox.aws.hiding import Hider, texts_of
 from sandbox.aws.histories import failure, iso, present
 from sandbox.aws.lambda_control import extra
 from sandbox.aws.maintenance import TAG, TAG_UNTIL, Bucket, Gate
@@ -257,13 +256,13 @@ class Shown:
 
     def asker(self, durable: Run) -> str | None:
         """Return the ARN of the execution whose task token a durable execution was given; None if there is none."""
-        given = _parsed(durable.input)
-        token = given.get("task_token") if isinstance(given, dict) else None
+        token = _given_token(durable)
         return next((str(one.exec_arn) for one in _executions() if token in _tokens_of(one)), None)
 
     def asked(self, arn: str) -> list[Run]:
         """Return the durable executions that were given a task token of an execution."""
-        return [run for run in self.durable_runs() if self.asker(run) == arn]
+        tokens = {token for one in _executions() if one.exec_arn == arn for token in _tokens_of(one)}
+        return [run for run in self.durable_runs() if _given_token(run) in tokens]
 
     def messages(self, arn: str) -> list[tuple[str, str]]:
         """Return channel and timestamp of each Slack message that a durable execution told of in its event."""
@@ -279,18 +278,12 @@ class Shown:
 
     def events(self, limit: int) -> list[dict[str, Any]]:
         """Return the events that passed the buses last, the newest first."""
-        return self._bus.seen()[-limit:][::-1]
+        return self._bus.latest(limit)[::-1]
 
-    def hide(self, page: str) -> str:
-        """Return a page without task tokens, callback ids and secrets."""
-        tokens = {token for one in _executions() for token in _tokens_of(one)}
-        callbacks = [
-            operation.callback_details.callback_id
-            for one in self._durable.all()
-            for operation in list(one.operations)
-            if operation.operation_type is OperationType.CALLBACK and operation.callback_details
-        ]
-        return hiding.without(page, tokens, [*callbacks, *_secrets()])
+    def hider(self) -> Hider:
+        """Return what leaves out the task tokens, callback ids and secrets that there are now."""
+        tokens = frozenset(token for one in _executions() for token in _tokens_of(one))
+        return Hider(tokens, frozenset(_secrets()))
 
 
 def _machines() -> list[Any]:
@@ -325,6 +318,13 @@ def _tokens_of(execution: Any) -> list[str]:
     return list(env.callback_pool_manager._pool) if env else []  # noqa: SLF001 - it can only be asked for one
 
 
+def _given_token(durable: Run) -> str | None:
+    """Return the task token that an approval is to answer."""
+    given = _parsed(durable.input)
+    token = given.get("task_token") if isinstance(given, dict) else None
+    return token if isinstance(token, str) else None
+
+
 def _groups() -> list[str]:
     return list(logs_backends[ACCOUNT_ID][DEFAULT_REGION].groups)
 
@@ -338,12 +338,12 @@ def _secrets() -> Iterator[str]:
     """Iterate over what Secrets Manager and Parameter Store keep secret."""
     for secret in list(dict.values(secretsmanager_backends[ACCOUNT_ID][DEFAULT_REGION].secrets)):
         for version in list(secret.versions.values()):
-            yield from hiding.texts_of(version.get("secret_string") or "")
+            yield from texts_of(version.get("secret_string") or "")
     parameters = ssm_backends[ACCOUNT_ID][DEFAULT_REGION]._parameters  # noqa: SLF001 - no public way without decryption
     for history in list(parameters.values()):
         for parameter in list(history):
             if parameter.parameter_type == "SecureString":
-                yield from hiding.texts_of(parameter.decrypt(parameter.value) or "")
+                yield from texts_of(parameter.decrypt(parameter.value) or "")
 
 
 def _run(one: Any) -> Run:

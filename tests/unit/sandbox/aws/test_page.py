@@ -272,6 +272,14 @@ def test_nothing_that_lets_others_answer_or_sign_in_is_shown_anywhere(  # noqa: 
         assert "(hidden)" in shown[f"functions/{name}"]
 
 
+def test_a_secret_that_is_a_word_of_the_page_leaves_it_whole(aws: Any, show: Show) -> None:
+    aws.client("secretsmanager").create_secret(Name=f"s-{uuid4()}", SecretString="article")
+    name = aws.function("def handler(event, context):\n    print('the article is out')")
+    aws.invoke(name)
+    assert "the (hidden) is out" in part(show(f"functions/{name}"), "div", role="log").text
+    assert show().all("article")
+
+
 def test_a_gate_shows_its_flags_and_what_waits_behind_them(aws: Any, gate: str, show: Show) -> None:
     passing = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
     closed = name_of(create(aws, passing, f"{gate}-closed"))
