@@ -63,19 +63,25 @@ class Shop:
         return [(m["channel"], m["text"]) for m in self.slack_api.called("chat.postMessage")]
 
 
+@pytest.fixture(scope="module")
+def secret_arn() -> Iterator[str]:
+    """Secrets Manager with the bot token: set up once, because that takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        yield boto3.client("secretsmanager").create_secret(Name="slack", SecretString=f"{TOKEN}\n")["ARN"]
+
+
 @pytest.fixture
-def shop(monkeypatch: pytest.MonkeyPatch, slack_api: SlackApi) -> Iterator[Shop]:
+def shop(monkeypatch: pytest.MonkeyPatch, slack_api: SlackApi, secret_arn: str) -> Iterator[Shop]:
     # Shutdown of an invocation polls every 100 ms.
     monkeypatch.setattr(state, "_STOP_SIGNAL_POLL_SECONDS", 0.002)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock_aws())
-        secret = boto3.client("secretsmanager").create_secret(Name="slack", SecretString=f"{TOKEN}\n")
         for name, value in {
             "APPROVAL_FUNCTION_ARN": f"arn:aws:lambda:{REGION}:123456789012:function:{GATE}:live",
             "RESULTS_CHANNEL": RESULTS,
             "SLACK_API_URL": slack_api.url,
-            "SLACK_BOT_TOKEN_ARN": secret["ARN"],
+            "SLACK_BOT_TOKEN_ARN": secret_arn,
         }.items():
             monkeypatch.setenv(name, value)
         runner = DurableFunctionTestRunner(handler.handler, poll_interval=0.01, skip_time=True)
