@@ -12,6 +12,7 @@ from sandbox.aws.durable import DurableExecutions
 from sandbox.aws.events import EventBus
 from sandbox.aws.faults import Faults
 from sandbox.aws.http_api import HttpApis
+from sandbox.aws.permissions import Permissions
 from sandbox.aws.scheduler import Scheduler
 
 PREFIX = "/_sandbox/"
@@ -30,6 +31,7 @@ class Parts:
         scheduler: EventBridge Scheduler.
         apis: HTTP APIs.
         faults: Faults that can be switched on.
+        permissions: What roles may do, and did.
     """
 
     address: str
@@ -38,6 +40,7 @@ class Parts:
     scheduler: Scheduler
     apis: HttpApis
     faults: Faults
+    permissions: Permissions
 
 
 class Control:
@@ -55,6 +58,7 @@ class Control:
             ("GET", "faults"): lambda _: asdict(parts.faults),
             ("POST", "faults"): self._set_faults,
             ("GET", "http-apis"): lambda _: parts.apis.listed(parts.address),
+            ("GET", "permissions"): lambda _: parts.permissions.asked(),
             ("POST", "schedules/fire"): self._fire,
         }
 

@@ -95,10 +95,11 @@ class HttpApis:
         body = request.get_data()
         headers = _headers(request, domain)
         now = datetime.now(UTC)
+        sent_path = path if stage == "$default" else f"/{stage}{path}"
         event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": route.key,
-            "rawPath": path if stage == "$default" else f"/{stage}{path}",
+            "rawPath": sent_path,
             "rawQueryString": request.query_string.decode("latin-1"),
             "headers": headers,
             "requestContext": {
@@ -108,7 +109,7 @@ class HttpApis:
                 "domainPrefix": api_id,
                 "http": {
                     "method": request.method,
-                    "path": path,
+                    "path": sent_path,
                     "protocol": "HTTP/1.1",
                     "sourceIp": request.remote_addr or "127.0.0.1",
                     "userAgent": headers.get("user-agent", ""),
@@ -205,6 +206,7 @@ def _headers(request: Request, domain: str) -> dict[str, str]:
         lower = name.lower()
         if lower not in _HOP_BY_HOP:
             headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+    headers.setdefault("content-length", "0")
     headers["host"] = domain
     headers["x-amzn-trace-id"] = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}"
     headers["x-forwarded-for"] = request.remote_addr or "127.0.0.1"

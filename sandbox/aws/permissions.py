@@ -5,10 +5,12 @@ are the account's administrator's and may do everything.
 """
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from moto.core.config import default_user_config
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from werkzeug.wrappers import Request
@@ -39,6 +41,16 @@ class Permissions:
     def __init__(self, keys: AccessKeys) -> None:
         """Create it over the access keys that were handed out."""
         self._keys = keys
+        self._lock = threading.Lock()
+        self._asked: dict[str, dict[str, set[str]]] = {}
+
+    def asked(self) -> dict[str, dict[str, list[str]]]:
+        """Return of each role, by its ARN, which actions were `allowed` and which were `refused`, in order of name."""
+        with self._lock:
+            return {
+                role: {verdict: sorted(actions) for verdict, actions in found.items()}
+                for role, found in self._asked.items()
+            }
 
     def check(self, request: Request) -> None:
         """Let pass what its signer's role allows, and what no role has signed.
@@ -81,8 +93,16 @@ class Permissions:
             except (PolicyError, KeyError, ValueError) as error:
                 _LOG.error("a policy of %s, asked for %s: %s", session.role, access.action, error)
                 reason = f"because a policy of the role cannot be evaluated: {error}"
+            with self._lock:
+                found = self._asked.setdefault(session.role, {"allowed": set(), "refused": set()})
+                found["refused" if reason else "allowed"].add(access.action)
             if reason:
                 raise AccessDeniedError(session, access, reason)
+
+
+def apply() -> None:
+    """AWS's own managed policies can be attached to roles; moto has them, but loads them only if it is told to."""
+    default_user_config["iam"] = {"load_aws_managed_policies": True}
 
 
 def _role(arn: str) -> Any:

@@ -26,7 +26,18 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from sandbox.aws import durable, events, lambda_api, lambda_control, page, s3, scheduler, step_functions, tags
+from sandbox.aws import (
+    durable,
+    events,
+    lambda_api,
+    lambda_control,
+    page,
+    permissions,
+    s3,
+    scheduler,
+    step_functions,
+    tags,
+)
 from sandbox.aws.clients import Clients
 from sandbox.aws.control import PREFIX as CONTROL_PREFIX
 from sandbox.aws.control import Control, Parts
@@ -39,7 +50,6 @@ from sandbox.aws.faults import Faults
 from sandbox.aws.http_api import HttpApis
 from sandbox.aws.interpreters import Interpreters
 from sandbox.aws.lambda_runtime import LambdaRuntime
-from sandbox.aws.permissions import Permissions
 from sandbox.aws.shown import Shown
 from sandbox.web.pages import PREFIX as PAGE_PREFIX
 
@@ -81,13 +91,13 @@ class LocalAws:
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         self._faults = faults = Faults()
         keys = AccessKeys()
-        self._permissions = permissions = Permissions(keys)
+        self._permissions = permissions.Permissions(keys)
         clients = Clients(self.address, keys)
         interpreters = Interpreters(directory / "runtimes", environment)
         self._bus = events.EventBus()
-        self._runtime = LambdaRuntime(interpreters, self.address, keys, lambda_api.log_writer(permissions))
+        self._runtime = LambdaRuntime(interpreters, self.address, keys, lambda_api.log_writer(self._permissions))
         self._functions = lambda_api.LambdaApi(self._runtime, clients)
-        self._executions = DurableExecutions(self._functions, self._runtime, self._bus, permissions)
+        self._executions = DurableExecutions(self._functions, self._runtime, self._bus, self._permissions)
         self._functions.durable = self._executions
         self._durable = DurableApi(self._executions, self._functions)
         self._apis = HttpApis(self._functions, faults)
@@ -100,6 +110,7 @@ class LocalAws:
                 scheduler=self._scheduler,
                 apis=self._apis,
                 faults=faults,
+                permissions=self._permissions,
             )
         )
         self._page = page.app(Shown(self._executions, self._bus), lambda service: clients.get(service, role=None))
@@ -112,6 +123,7 @@ class LocalAws:
         step_functions.apply(clients)
         tags.apply(self._bus, faults)
         events.apply(self._bus)
+        permissions.apply()
         scheduler.apply()
         s3.apply()
         self._moto: _WsgiApplication = DomainDispatcherApplication(create_backend_app)

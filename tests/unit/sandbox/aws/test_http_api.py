@@ -130,6 +130,16 @@ def test_the_most_specific_route_wins(api: Api, method: str, path: str, route: s
     assert (event["routeKey"], event["pathParameters"]) == (route, parameters)
 
 
+def test_a_named_stage_is_part_of_the_path_and_a_request_without_a_body_has_no_length(aws: Any) -> None:
+    api = Api(aws, ["GET /items/{id}"])
+    aws.client("apigatewayv2").create_stage(ApiId=api.id, StageName="dev", AutoDeploy=True)
+    _, _, event = api.call("/dev/items/7")
+    assert (event["rawPath"], event["requestContext"]["http"]["path"]) == ("/dev/items/7", "/dev/items/7")
+    assert (event["requestContext"]["stage"], event["pathParameters"]) == ("dev", {"id": "7"})
+    assert event["headers"]["content-length"] == "0"
+    assert "body" not in event
+
+
 def test_an_answer_without_a_status_code_is_the_body(api: Api) -> None:
     status, headers, body = api.call("/plain")
     assert (status, headers["Content-Type"], body) == (200, "application/json", {"hello": "world"})

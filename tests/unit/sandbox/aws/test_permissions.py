@@ -193,6 +193,14 @@ def test_a_refused_write_has_no_effect_and_the_administrator_needs_no_policy(aws
     assert "refused" not in [found["Key"] for found in aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
 
 
+def test_which_actions_a_role_was_allowed_and_refused_can_be_asked_for(aws: Any, role: Role, bucket: str) -> None:
+    role.allow("s3:GetObject")
+    role.client("s3").get_object(Bucket=bucket, Key="there")
+    assert denied(lambda: role.client("s3").delete_object(Bucket=bucket, Key="there"))
+    asked = aws.control("permissions")[role.arn]
+    assert asked == {"allowed": ["s3:GetObject"], "refused": ["logs:CreateLogGroup", "s3:DeleteObject"]}
+
+
 def test_a_refused_head_request_has_no_body(role: Role, bucket: str) -> None:
     assert refused(lambda: role.client("s3").head_object(Bucket=bucket, Key="there"))[:2] == ("403", 403)
 
@@ -289,6 +297,15 @@ def test_attached_policies_and_the_boundary_count(aws: Any, role: Role, bucket: 
     get()
     iam.detach_role_policy(RoleName=role.name, PolicyArn=attached)
     assert "because no identity-based policy allows the s3:GetObject action" in refused(get)[2]
+
+
+def test_policies_of_aws_itself_can_be_attached(aws: Any, role: Role, bucket: str) -> None:
+    assert aws.logged(role.function) == []
+    policy = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    aws.client("iam").attach_role_policy(RoleName=role.name, PolicyArn=policy)
+    aws.invoke(role.function)
+    assert aws.logged(role.function)
+    assert denied(lambda: role.client("s3").get_object(Bucket=bucket, Key="there"))
 
 
 def test_a_deleted_role_allows_nothing(aws: Any, role: Role, bucket: str) -> None:
