@@ -52,6 +52,16 @@ def test_any_other_value_of_the_tag_ends_the_maintenance(machine: Gates, sandbox
     assert resumed(machine, execution)
 
 
+def test_a_malformed_check_in_fails_its_task(gates: Gates) -> None:
+    state = gates.check_in_state()
+    state["Parameters"]["Payload"]["colour"] = "red"
+    state["Parameters"]["InvocationType"] = "Event"  # nobody sees how the invocation ends
+    with gates.another({"CheckIn": {**state, "End": True}}) as machine:
+        ended = machine.ended(machine.start())
+    assert (ended.status, ended.error) == ("FAILED", "Maintenance.InvalidCheckIn")
+    assert "colour" in str(ended.cause)
+
+
 def test_the_actions_answer_once_the_gate_follows(machine: Gates, sandbox: Sandbox) -> None:
     begun = machine.act("begin", reason="Upgrade", by="ada", until="2099-01-01T01:00:00+01:00")
     gate = machine.gate()

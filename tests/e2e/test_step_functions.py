@@ -57,6 +57,24 @@ def test_a_task_whose_request_is_stopped_fails_and_its_message_is_locked(
     assert "Cancelled" in json.dumps(gates.locked(question).blocks)
 
 
+def test_a_second_execution_for_one_task_asks_nobody(
+    gates: Gates, sandbox: Sandbox, slack: SlackSandbox, asking: tuple[str, Message]
+) -> None:
+    execution, question = asking
+    first = gates.execution_of(question)
+    functions = sandbox.client("lambda")
+    started = functions.get_durable_execution(DurableExecutionArn=first)["InputPayload"]
+    second = functions.invoke(
+        FunctionName=sandbox.outputs["approval_function_arn"],
+        InvocationType="Event",
+        DurableExecutionName=f"again-{uuid4()}",
+        Payload=started,
+    )["DurableExecutionArn"]
+    assert gates.decision(second).output == {"status": "duplicate", "claimed_by": first}
+    slack.click(question, "approve", ALICE.id)
+    assert gates.ended(execution).status == "SUCCEEDED"
+
+
 def test_an_invalid_request_fails_its_task(gates: Gates) -> None:
     ended = gates.ended(gates.start({"approval": {"title": "Ship?", "colour": "red"}}))
     assert (ended.status, ended.error) == ("FAILED", "Approval.InvalidRequest")
