@@ -124,7 +124,7 @@ class LocalAws:
 
     def stop(self) -> int:
         self.process.terminate()
-        code = self.process.wait(timeout=10)
+        code = self.process.wait(timeout=60)
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
             stream.close()
