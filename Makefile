@@ -66,6 +66,7 @@ clean: ## Remove everything that the targets made
 
 $(VENV)/installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"{sys.executable} is Python {sys.version.split()[0]}: 3.11 or newer is needed, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" or 0)'
+	@echo "Installing what this repository needs into $(VENV), once; it takes a minute or more"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

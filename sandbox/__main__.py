@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _SHELL_INTERRUPTED = 130
+# Of the durable execution: whoever interrupts a start is not asked twice by the next one.
+_FIRST_NAME = "first-request"
+# On a busy machine a function's first start takes long.
+_FIRST_SECONDS = 60.0
 _FIRST_REQUEST = {
     "title": "Ship release 1.4 to production?",
     "description": "Contains the new price calculation. Roll-back takes two minutes.",
@@ -47,10 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     ready = False
     try:
         with sandbox as deployed:
+            ready = True
             tell(deployed)
             ends = "leaves it running; make sandbox-stop ends it" if options.keep else "ends it"
             say(f"Ready. Ctrl-C {ends}.")
-            ready = True
             threading.Event().wait()
     except KeyboardInterrupt:
         if not ready:
@@ -64,14 +68,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def tell(sandbox: Sandbox) -> None:
-    """Ask something where nothing was asked yet, and say what to open."""
+    """Ask something where nothing was asked yet, and say what to open.
+
+    Args:
+        sandbox: The running sandbox.
+
+    Raises:
+        SlackSandboxError: If what is asked does not come to the local Slack.
+    """
+    waits = "as you left it"
     if not sandbox.slack.messages():
-        Gates(sandbox).ask(_FIRST_REQUEST)
+        gates = Gates(sandbox)
+        gates.question(gates.ask(_FIRST_REQUEST, _FIRST_NAME), _FIRST_SECONDS)
+        waits = "a request waits in #approvals"
     print(
         f"""
   {EXAMPLE} is deployed. Open
 
-    {sandbox.pages["Slack"]}   the local Slack: a request waits in #approvals
+    {sandbox.pages["Slack"]}   the local Slack: {waits}
     {sandbox.pages["AWS"]}   the local AWS: gates, executions, logs, and buttons that start something
 
   For the AWS CLI and SDKs:

@@ -1,11 +1,9 @@
 """`make demo`: its steps in the deployed sandbox, and how it ends when it is interrupted."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -13,9 +11,7 @@ import pytest
 from sandbox.demo import Teller, show_approval, show_maintenance
 from sandbox.deployment import Sandbox
 from sandbox.processes import ROOT
-
-FOLDER = re.compile(rb"all files in (\S+)")
-MARK = "WORKFLOW_GATES_TEST_RUN"
+from tests.e2e.processes import FOLDER, MARK, processes
 
 
 def test_every_step_of_the_demo_happens(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,14 +42,3 @@ def test_an_interrupted_demo_leaves_no_process_and_no_file(sent: signal.Signals,
     assert demo.returncode == code
     assert processes(mark) == []
     assert not scratch.exists()
-
-
-def processes(mark: str) -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:
-            continue  # it has just ended, or is somebody else's
-    return found
