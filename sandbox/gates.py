@@ -109,7 +109,9 @@ class Gates:
 
     def question_titled(self, title: str, timeout: float = _WAIT) -> Message:
         """Return the Slack message with a title, as soon as it is there."""
-        return self._slack.wait_for_message(lambda m: bool(m.blocks) and m.blocks[0]["text"]["text"] == title, timeout)
+        return self._slack.wait_for_message(
+            lambda m: bool(m.blocks) and m.blocks[0].get("text", {}).get("text") == title, timeout
+        )
 
     def execution_of(self, message: Message) -> str:
         """Return the ARN of the durable execution that a Slack message belongs to.
