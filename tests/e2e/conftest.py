@@ -11,7 +11,7 @@ from sandbox.slack.client import SlackSandbox
 
 HERE = Path(__file__).parent
 # What looks at everything that the other tests left behind comes after them; destroying comes last of all.
-LAST = ("test_secrecy", "test_terraform")
+LAST = ("test_secrecy", "test_least_privilege", "test_terraform")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
