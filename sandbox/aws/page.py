@@ -24,6 +24,7 @@ from sandbox.web.pages import PREFIX, PageError, done, live, web_app
 
 # Of each kind, on a page: what came before is not shown.
 _LATEST = 10
+_NEWEST = 3
 _ENTRIES = 100
 _LINES = 200
 _PARKED = 10
@@ -265,6 +266,8 @@ def _overview(shown: Shown) -> dict[str, Any]:
         "events": shown.events(_LATEST),
         "gates": _gates(shown),
         "most_started": _MOST_STARTED,
+        "newest_of_function": {f.name: list(islice(shown.durable_runs(f.name), _NEWEST)) for f in shown.functions()},
+        "newest_of_machine": {m.name: list(islice(shown.runs(m.name), _NEWEST)) for m in shown.machines()},
         "runs": list(islice(shown.runs(), _LATEST)),
         "timeouts": _TIMEOUTS,
     }

@@ -23,11 +23,13 @@ from sandbox.aws.events import EventBus
 from sandbox.aws.hiding import Hider, texts_of
 from sandbox.aws.histories import failure, iso, present
 from sandbox.aws.lambda_control import extra
-from sandbox.aws.maintenance import TAG, TAG_UNTIL, Bucket, Gate
+from sandbox.aws.maintenance import TAG, Bucket, Gate
 
 # Seconds between two looks for something new. The emulators tell nobody of what they do, and most of it happens in
 # their own threads; a look takes a few milliseconds.
 _LOOK = 0.25
+# How the types of Lambda's own log lines begin.
+_PLATFORM = "platform."
 # What the approval module's task state reads its request from; a definition with it asks for approval.
 _ASKS = '"$.approval"'
 
@@ -74,19 +76,15 @@ class Machine:
         name: Its name.
         arn: Its ARN.
         tagged: Whether it has the tag that asks for maintenance.
-        until: What the tag beside it says of the end; None if nothing.
         asks: Whether it asks for approval where its input says what to ask.
         running: How many of its executions run.
-        executions: How many there are.
     """
 
     name: str
     arn: str
     tagged: bool
-    until: str | None
     asks: bool
     running: int
-    executions: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +118,14 @@ class Run:
     input: str | None
     output: str | None
     error: str | None
+
+    @property
+    def decision(self) -> str | None:
+        """What an approval gate decided, or what its task state got; None if it is not about an approval."""
+        given = _parsed(self.output)
+        inner = given.get("approval_decision", given) if isinstance(given, dict) else None
+        found = inner.get("decision") if isinstance(inner, dict) else None
+        return found if isinstance(found, str) else None
 
     @property
     def seconds(self) -> float | None:
@@ -213,22 +219,16 @@ class Shown:
 
     def machines(self) -> list[Machine]:
         """Return all state machines, by name."""
-        found = []
-        for machine in sorted(_machines(), key=lambda one: str(one.name)):
-            tags = _tags(machine.arn)
-            executions = list(machine.executions)
-            found.append(
-                Machine(
-                    name=machine.name,
-                    arn=machine.arn,
-                    tagged=tags.get(TAG, "").lower() == "true",
-                    until=tags.get(TAG_UNTIL) or None,
-                    asks=_ASKS in machine.definition,
-                    running=sum(_status(one) == "RUNNING" for one in executions),
-                    executions=len(executions),
-                )
+        return [
+            Machine(
+                name=machine.name,
+                arn=machine.arn,
+                tagged=_tags(machine.arn).get(TAG, "").lower() == "true",
+                asks=_ASKS in machine.definition,
+                running=sum(_status(one) == "RUNNING" for one in list(machine.executions)),
             )
-        return found
+            for machine in sorted(_machines(), key=lambda one: str(one.name))
+        ]
 
     def runs(self, machine: str | None = None) -> Iterator[Run]:
         """Iterate over the executions of all state machines, or of one, the newest first."""
@@ -403,9 +403,9 @@ def _line(event: Any) -> Line:
     content = _parsed(event.message)
     if not isinstance(content, dict):
         return Line(id=str(event.event_id), at=at, level="", text=event.message, more={})
-    if "record" in content:  # one of Lambda's own lines
+    if str(content.get("type")).startswith(_PLATFORM):
         record = content["record"]
-        return Line(id=str(event.event_id), at=at, level="", text=str(content.get("type")), more=record, platform=True)
+        return Line(id=str(event.event_id), at=at, level="", text=content["type"], more=record, platform=True)
     left = {name: value for name, value in content.items() if name not in ("level", "message", "timestamp")}
     text = content.get("message", "")
     return Line(

@@ -56,7 +56,7 @@ def test_executions_started_during_maintenance_are_parked_and_finish_when_it_end
         expect(runs(page).filter(has_text=name)).to_contain_text("SUCCEEDED")
     expect(gate(page)).to_contain_text("Check-ins proceed at once.")
     expect(parked).to_have_count(0)
-    page.get_by_role("link", name=names[0]).click()
+    runs(page).get_by_role("link", name=names[0]).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(names[0])
     expect(page.get_by_role("list", name="States")).to_contain_text("MaintenanceCheck")
     page.get_by_text("Output", exact=True).first.click()
