@@ -1,7 +1,7 @@
 """The maintenance gates, as their buckets show them: flags and parked tasks, of which no token is read.
 
-A function is a maintenance gate where its environment has the variable `Bucket`: that, `Prefix` and
-`StateMachineNames` say where its flags are and which state machines it serves. The bucket's layout is in
+A function is a maintenance gate where its environment has the variables `Bucket` and `StateMachineNames`, as the module
+sets them: with `Prefix` they say where its flags are and which state machines it serves. The bucket's layout is in
 `functions/maintenance/keys.py`.
 """
 
@@ -44,19 +44,28 @@ class Gate:
             function: Name of the function.
             variables: Its environment variables.
         """
-        if "Bucket" not in variables:
+        if not {"Bucket", "StateMachineNames"} <= variables.keys():
             return None
         prefix = variables.get("Prefix", "").strip("/")
         return cls(
             function=function,
             bucket=variables["Bucket"],
             root=f"{prefix}/" if prefix else "",
-            names=tuple(json.loads(variables.get("StateMachineNames", '["*"]'))),
+            names=_names(variables["StateMachineNames"]),
         )
 
     def serves(self, name: str) -> bool:
         """Whether a state machine of this name belongs to it."""
         return any(fnmatchcase(name, pattern) for pattern in self.names)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names in the variable; none if it makes no sense, for then the function does not start."""
+    try:
+        names = json.loads(text)
+    except ValueError:
+        return ()
+    return tuple(str(name) for name in names) if isinstance(names, list) else ()
 
 
 @dataclass(frozen=True, kw_only=True)

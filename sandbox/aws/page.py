@@ -24,7 +24,7 @@ from sandbox.web.pages import PREFIX, PageError, done, live, web_app
 
 # Of each kind, on a page: what came before is not shown.
 _LATEST = 10
-_NEWEST = 3
+_NEWEST = 2
 _ENTRIES = 100
 _LINES = 200
 _PARKED = 10

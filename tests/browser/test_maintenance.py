@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -91,16 +92,17 @@ def test_maintenance_of_all_holds_whatever_the_tags_say(page: Page) -> None:
 def test_an_approval_asked_for_by_a_button_is_decided_in_slack_and_read_here(
     page: Page, slack: SlackSandbox, gates: Gates
 ) -> None:
+    title = f"Ship <{uuid4()}>?"
     form = page.get_by_role("region", name="Ask for an approval")
-    form.get_by_label("Question").fill("Ship <it>?")
+    form.get_by_label("Question").fill(title)
     form.get_by_role("button", name="Ask").click()
-    row = page.get_by_role("table", name="Durable executions").get_by_role("row").filter(has_text="Ship <it>?")
+    row = page.get_by_role("table", name="Durable executions").get_by_role("row").filter(has_text=title)
     expect(row).to_contain_text("RUNNING")
     row.get_by_role("link").click()
     operations = page.get_by_role("table", name="Operations")
     expect(operations).to_contain_text("waits for an answer from outside")
     message = page.get_by_role("link", name="its message in Slack")
-    question = gates.question_titled("Ship <it>?")
+    question = gates.question_titled(title)
     slack_page = re.compile(rf"{re.escape(slack.url)}{PREFIX}/\?in={question.channel}#m-{re.escape(question.ts)}")
     expect(message).to_have_attribute("href", slack_page)
     slack.click(question, "approve", ALICE.id)
@@ -109,12 +111,13 @@ def test_an_approval_asked_for_by_a_button_is_decided_in_slack_and_read_here(
 
 
 def test_an_approval_that_a_workflow_asks_for_leads_back_to_it(page: Page, slack: SlackSandbox, gates: Gates) -> None:
+    title = f"Refund {uuid4()}?"
     form = page.get_by_role("region", name=f"Start executions of {STATE_MACHINE}")
-    form.get_by_label("Question for approval").fill("Refund order 4711?")
+    form.get_by_label("Question for approval").fill(title)
     form.get_by_label("How many").fill("1")
     form.get_by_role("button", name="Start").click()
-    question = gates.question_titled("Refund order 4711?")
-    runs(page).filter(has_text="Refund order 4711?").get_by_role("link").click()
+    question = gates.question_titled(title)
+    runs(page).filter(has_text=title).get_by_role("link").click()
     expect(page.get_by_text("It asks for approval")).to_be_visible()
     slack.click(question, "approve", ALICE.id)
     expect(page.get_by_role("heading", level=1)).to_contain_text("SUCCEEDED")

@@ -329,6 +329,14 @@ def test_a_gate_shows_its_flags_and_what_waits_behind_them(aws: Any, gate: str, 
     assert page.all("article", id=f"machine-{gate}-{foreign}") == []
 
 
+@pytest.mark.parametrize("variables", [{"Bucket": "mine"}, {"Bucket": "mine", "StateMachineNames": "Order"}])
+def test_a_function_that_is_set_up_otherwise_holds_nobody(aws: Any, show: Show, variables: dict[str, str]) -> None:
+    name = aws.function(GATE, Environment={"Variables": variables})
+    create(aws, {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}, f"free-{uuid4().hex[:8]}")
+    held = [article for gate in show().all("section", id=f"gate-{name}") for article in gate.all("article")]
+    assert [article for article in held if article.attributes["id"].startswith("machine-")] == []
+
+
 def test_the_tag_is_a_switch(aws: Any, gate: str, show: Show, press: Any) -> None:
     arn = create(aws, {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}, f"{gate}-tagged")
 
