@@ -1,14 +1,18 @@
-"""No function's log holds a secret, a callback id or a task token, after all that the other tests did."""
+"""No log and no page holds a secret, a callback id or a task token, after all that the other tests did."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from sandbox.deployment import NAME, Sandbox
 from sandbox.gates import Gates
 from sandbox.slack.workspace import ALICE, interactive
+from sandbox.web.pages import PREFIX
 
+EXECUTION = re.compile(rf'{PREFIX}/(?:durable|execution)\?arn=[^"]+')
 FUNCTIONS = ("approval", "slack-webhook", "maintenance")
 
 
@@ -39,6 +43,14 @@ def task_tokens(sandbox: Sandbox) -> Iterator[str]:
             yield token
 
 
+def secrets(sandbox: Sandbox, parked_token: str) -> list[str]:
+    """Return all that there are now, at least one of each kind."""
+    app, callbacks, tokens = sandbox.slack.app(), set(callback_ids(sandbox)), {parked_token, *task_tokens(sandbox)}
+    assert callbacks
+    assert len(tokens) > 1
+    return [app["bot_token"], app["signing_secret"], *callbacks, *tokens]
+
+
 @pytest.fixture(scope="module")
 def parked_token(sandbox: Sandbox, gates: Gates) -> str:
     gates.begin_maintenance()
@@ -56,10 +68,22 @@ def parked_token(sandbox: Sandbox, gates: Gates) -> str:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_log_holds_what_must_stay_secret(sandbox: Sandbox, parked_token: str, function: str) -> None:
-    app, log = sandbox.slack.app(), log_of(sandbox, function)
-    callbacks, tokens = set(callback_ids(sandbox)), {parked_token, *task_tokens(sandbox)}
+    log = log_of(sandbox, function)
     assert "INFO" in log  # there is something to look at
-    assert callbacks
-    assert len(tokens) > 1
-    for secret in (app["bot_token"], app["signing_secret"], *callbacks, *tokens, "/actions/"):
+    for secret in (*secrets(sandbox, parked_token), "/actions/"):
         assert secret not in log
+
+
+def test_no_page_of_the_local_aws_shows_what_must_stay_secret(sandbox: Sandbox, parked_token: str) -> None:
+    overview = f"{sandbox.aws_url}{PREFIX}/"
+    first = requests.get(overview, timeout=20).text
+    assert len(EXECUTION.findall(first)) > 1
+    views = [f"{PREFIX}/events", *(f"{PREFIX}/functions/{NAME}-{function}" for function in FUNCTIONS)]
+    pages = {
+        view: requests.get(f"{sandbox.aws_url}{view}", timeout=20).text for view in {*views, *EXECUTION.findall(first)}
+    }
+    for secret in secrets(sandbox, parked_token):
+        assert secret not in first
+        for view, page in pages.items():
+            assert secret not in page, view
+    assert any("(hidden)" in page for page in pages.values())

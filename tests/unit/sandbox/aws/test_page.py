@@ -421,7 +421,7 @@ CHANGES: dict[str, Callable[[Any, str, str], Any]] = {
     ),
     "log": lambda aws, gate, _: aws.invoke(gate, {"action": "status"}),
     "parked task": lambda aws, gate, _: put(aws, gate, f"held/{gate}-live/1.json", {"taskToken": "t"}),
-    "resumed task": lambda aws, gate, _: aws.client("s3").delete_object(Bucket=gate, Key=f"held/{gate}-live/1.json"),
+    "resumed task": lambda aws, gate, _: aws.client("s3").delete_object(Bucket=gate, Key=f"held/{gate}-live/0.json"),
     "execution": lambda aws, _, machine: aws.client("stepfunctions").start_execution(stateMachineArn=machine),
     "function": lambda aws, *_: aws.function(GATE),
 }
@@ -432,6 +432,7 @@ def test_an_open_page_is_sent_again_when_something_changes(
     aws: Any, gate: str, machine: str, change: Callable[[Any, str, str], Any]
 ) -> None:
     url = f"{aws.address}/_page/"
+    put(aws, gate, f"held/{gate}-live/0.json", {"taskToken": "t"})
     seen = read(requests.get(url, timeout=20).text).all("body")[0].attributes["data-version"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(requests.get, url, headers={"X-Seen": seen}, timeout=25)
