@@ -49,7 +49,7 @@ def test_the_local_aws_with_executions_that_maintenance_holds(
     gates.act("begin", reason="Upgrade of the database", by="operations")
     held = [gates.start() for _ in range(3)]
     gates.wait_for_parked(3)
-    page = open_page(f"{sandbox.aws_url}{PREFIX}/", viewport={"width": 1160, "height": 700})
+    page = open_page(f"{sandbox.aws_url}{PREFIX}/", viewport={"width": 1160, "height": 740})
     parked = page.get_by_role("list", name=f"Parked tasks of {STATE_MACHINE}").get_by_role("listitem")
     expect(parked).to_have_count(len(held))
     picture(page, "aws")
