@@ -77,6 +77,14 @@ def _shared() -> Blueprint:
         links.update({str(title): str(url) for title, url in request.get_json().items()})
         return done()
 
+    @routes.before_app_request
+    def refuse_other_sites() -> Response | None:
+        """Take no form that a page of another site sends (https://developer.mozilla.org/docs/Web/HTTP/Headers/Sec-Fetch-Site)."""
+        sent_by = request.headers.get("Sec-Fetch-Site", "same-origin")
+        if request.path.startswith(PREFIX) and request.method == "POST" and sent_by != "same-origin":
+            return Response("Only this page's own forms count.", HTTPStatus.FORBIDDEN, content_type="text/plain")
+        return None
+
     @routes.app_errorhandler(PageError)
     def refused(error: PageError) -> Response:
         return Response(str(error), status=HTTPStatus.BAD_REQUEST, content_type="text/plain; charset=utf-8")

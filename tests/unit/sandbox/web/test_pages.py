@@ -79,6 +79,15 @@ def test_a_form_is_answered_with_nothing_or_with_what_is_wrong(client: FlaskClie
     assert refused.text == "<impossible> cannot be done"
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_form_of_another_sites_page_does_nothing(client: FlaskClient, site: str) -> None:
+    links = f"{PREFIX}/links"
+    assert client.post(links, json={"Evil": "x"}, headers={"Sec-Fetch-Site": site}).status_code == 403
+    assert "Evil" not in client.get(PAGE, headers={"Sec-Fetch-Site": site}).text
+    assert client.post(links, json={"Good": "x"}, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 204
+    assert "Good" in client.get(PAGE).text
+
+
 def test_the_head_links_to_the_pages_that_it_was_told(client: FlaskClient) -> None:
     client.post(f"{PREFIX}/links", json={"Orders": "http://127.0.0.1:1/", "Other": "http://127.0.0.1:2/"})
     text = client.get(PAGE).text
