@@ -1,5 +1,6 @@
 """The gate's requests to AWS through boto3."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from maintenance.cloud import (
     CloudError,
     ConflictError,
+    Event,
     ListedObject,
     MachineGoneError,
     Page,
@@ -21,11 +23,16 @@ from maintenance.cloud import (
 )
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2RequestTypeDef
     from mypy_boto3_stepfunctions import SFNClient
+
+SOURCE = "workflow-gates.maintenance"
+"""Source of this gate's events."""
 
 _TIMEOUT = 5  # seconds to connect, and to wait for an answer
 IN_FLIGHT = 16
@@ -54,17 +61,20 @@ _KINDS: Mapping[str, type[CloudError]] = {
 class Aws:
     """Implements `maintenance.cloud.Cloud`."""
 
-    def __init__(self, bucket: str) -> None:
+    def __init__(self, bucket: str, bus: str = "default") -> None:
         """Makes the clients from the environment's region, credentials and endpoint.
 
         Args:
             bucket: Where flags and parked tasks are.
+            bus: Name of the event bus that is told.
         """
         self._bucket = bucket
+        self._bus = bus
         self._s3: S3Client = boto3.client("s3", config=_RETRIED)
         self._states: SFNClient = boto3.client("stepfunctions", config=_RETRIED)
         self._tokens: SFNClient = boto3.client("stepfunctions", config=_ONCE)
         self._tagging: ResourceGroupsTaggingAPIClient = boto3.client("resourcegroupstaggingapi", config=_RETRIED)
+        self._events: EventBridgeClient = boto3.client("events", config=_RETRIED)
         self._functions: LambdaClient = boto3.client("lambda", config=_RETRIED)
 
     def get_object(self, key: str) -> StoredObject | None:
@@ -166,6 +176,24 @@ class Aws:
             },
             answer.get("PaginationToken") or None,
         )
+
+    def put_events(self, events: Sequence[Event], function_arn: str) -> None:
+        """Send events of this function; rules tell several gates on one bus apart by the resource."""
+        entries: list[PutEventsRequestEntryTypeDef] = [
+            {
+                "EventBusName": self._bus,
+                "Source": SOURCE,
+                "Resources": [function_arn],
+                "DetailType": event.detail_type,
+                "Detail": json.dumps(event.detail),
+            }
+            for event in events
+        ]
+        with _translated("events:PutEvents"):
+            answer = self._events.put_events(Entries=entries)
+        for entry in answer["Entries"] if answer["FailedEntryCount"] else ():
+            if "ErrorCode" in entry:
+                raise CloudError("events:PutEvents", entry["ErrorCode"], entry.get("ErrorMessage", ""))
 
     def invoke(self, function_arn: str, payload: str) -> None:
         """Start a Lambda function asynchronously."""

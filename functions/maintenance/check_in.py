@@ -8,6 +8,7 @@ from enum import Enum
 from json import dumps
 from typing import Any
 
+from maintenance.announce import tell
 from maintenance.cloud import CloudError, ConflictError, TaskOverError, TokenRefusedError
 from maintenance.drain import Drain, DrainIncompleteError, Tally, hand_over
 from maintenance.flag import Seen, State
@@ -144,7 +145,9 @@ def _help_drain(gate: Gate, machine: Machine, seen: Seen | None) -> int:
     tally = Tally()
     if seen is not None and seen.flag.state is State.DRAINING and not seen.leased(gate.runtime.now()):
         try:
-            Drain(gate, machine, gate.runtime.random_id(), seen, tally).run(batches=1)
+            left = Drain(gate, machine, gate.runtime.random_id(), seen, tally).run(batches=1)
+            if left.flag.state is State.OPEN:
+                tell(gate, machine.name, left)
         except ConflictError:
             pass  # somebody else drains, or the gate is closed again
         except (CloudError, DrainIncompleteError) as error:

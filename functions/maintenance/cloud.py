@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.errors import WorkflowGatesError
 
@@ -74,6 +74,14 @@ class TaggedPage:
     after: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something to be told on the event bus."""
+
+    detail_type: str
+    detail: Mapping[str, Any]
+
+
 class Cloud(Protocol):
     """The requests. All raise `CloudError` beside what they name."""
 
@@ -138,6 +146,9 @@ class Cloud(Protocol):
 
     def list_tagged(self, tag: str, after: str | None = None) -> TaggedPage:
         """List the state machines that have a tag, whatever its value. May lag behind `list_tags`."""
+
+    def put_events(self, events: Sequence[Event], function_arn: str) -> None:
+        """Send at most 10 events of this function to the event bus; if it fails, some may have arrived."""
 
     def invoke(self, function_arn: str, payload: str) -> None:
         """Start a Lambda function asynchronously; it may never run."""

@@ -1,14 +1,16 @@
 """Resume parked tasks, oldest first, by whoever holds the flag's lease (D2 to D7)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import takewhile
 from json import dumps
+from typing import Unpack
 
+from maintenance.announce import ended, lost
 from maintenance.cloud import CloudError, ConflictError, TaskOverError, TokenRefusedError
-from maintenance.flag import Lease, Seen, State
+from maintenance.flag import Changes, Counts, Lease, Seen, State
 from maintenance.gate import Gate
 from maintenance.machines import Machine
 from maintenance.metrics import drain_measured
@@ -30,16 +32,26 @@ class DrainIncompleteError(WorkflowGatesError):
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the parked tasks; the caller's, so that it survives a conflict."""
+    """What became of the parked tasks; the caller's, so that it survives a conflict.
+
+    Attributes:
+        noted: What of it the flag says already.
+    """
 
     resumed: int = 0
     dead: int = 0
     quarantined: int = 0
+    noted: Counts = field(default_factory=Counts)
 
     @property
     def total(self) -> int:
         """How many tasks are no longer parked."""
         return self.resumed + self.dead + self.quarantined
+
+    @property
+    def counts(self) -> Counts:
+        """All of it, at this moment."""
+        return Counts(self.resumed, self.dead, self.quarantined)
 
 
 def new_lease(gate: Gate, owner: str) -> Lease:
@@ -77,14 +89,14 @@ class Drain:
         self._checked = 0.0
         self._failed: dict[str, str] = {}  # key -> why
 
-    def run(self, batches: int | None = None) -> State:
+    def run(self, batches: int | None = None) -> Seen:
         """Resume parked tasks until none is left, or time or the number of batches is up.
 
         Args:
             batches: How many batches at most; None for no limit.
 
         Returns:
-            The state that the flag was left in: open, or draining if the rest was handed over.
+            The flag as it was left: open, or draining if the rest was handed over.
 
         Raises:
             ConflictError: If the flag changed: read it again (R1).
@@ -94,23 +106,22 @@ class Drain:
         with drain_measured(self._gate, self._machine, self._tally):
             return self._run(batches)
 
-    def _run(self, batches: int | None) -> State:
+    def _run(self, batches: int | None) -> Seen:
         before, done = self._tally.total, 0
         while keys := self._next_batch():
             if done == batches or self._gate.time_short:
                 # Without progress the next invocation would do no better, and hand over again, for ever.
                 if self._release() and self._tally.total > before:
                     hand_over(self._gate, self._machine)
-                return State.DRAINING
+                return self._seen
             self._check_flag()
             self._resume(keys)
             done += 1
         if self._failed:
             self._release()
             raise DrainIncompleteError(self._report())
-        self._gate.flags.write(  # D7
-            self._machine.name,
-            self._seen,
+        self._write(  # D7
+            lambda seen: ended(lost(seen, self._machine), self._machine, self._gate.runtime.now()),
             state=State.OPEN,
             closed_at=None,
             reason=None,
@@ -118,7 +129,7 @@ class Drain:
             until=None,
             lease=None,
         )
-        return State.OPEN
+        return self._seen
 
     def _next_batch(self) -> Sequence[str]:  # D2
         batch = self._gate.limits.batch
@@ -128,8 +139,7 @@ class Drain:
 
     def _check_flag(self) -> None:  # D3
         started = self._gate.runtime.monotonic()
-        lease = new_lease(self._gate, self._owner)
-        self._seen = self._gate.flags.write(self._machine.name, self._seen, state=State.DRAINING, lease=lease)
+        self._write(state=State.DRAINING, lease=new_lease(self._gate, self._owner))
         self._checked = started
 
     def _resume(self, keys: Sequence[str]) -> None:
@@ -196,10 +206,17 @@ class Drain:
 
     def _release(self) -> bool:
         try:
-            self._gate.flags.write(self._machine.name, self._seen, state=State.DRAINING, lease=None)
+            self._write(lambda seen: lost(seen, self._machine), state=State.DRAINING, lease=None)
         except ConflictError:
             return False  # closed again or taken over: no longer ours
         return True
+
+    def _write(self, tell: Callable[[Seen], Seen] = lambda seen: seen, **changes: Unpack[Changes]) -> None:
+        """Write the flag, with what has become of tasks since the last time, and with what it is to tell."""
+        counts = self._tally.counts
+        seen = self._seen.changed(tally=self._seen.flag.tally + counts - self._tally.noted)
+        self._seen = self._gate.flags.write(self._machine.name, tell(seen), **changes)
+        self._tally.noted = counts
 
     def _fields(self, key: str) -> dict[str, str]:
         return {"machine": self._machine.name, "key": key}

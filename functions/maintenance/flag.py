@@ -5,13 +5,13 @@ Every write is conditional on the ETag of the flag that was read. An S3 ETag is 
 """
 
 import json
-from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self, TypedDict, Unpack
 
-from maintenance.cloud import Cloud, ConflictError
+from maintenance.cloud import Cloud, ConflictError, Event
 from maintenance.keys import Keys
 from maintenance.timestamps import from_text, to_text
 from shared.logs import logger
@@ -35,6 +35,44 @@ class Lease:
     expires: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of parked tasks."""
+
+    resumed: int = 0
+    dead: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.resumed + other.resumed, self.dead + other.dead, self.quarantined + other.quarantined)
+
+    def __sub__(self, other: "Counts") -> "Counts":
+        return Counts(self.resumed - other.resumed, self.dead - other.dead, self.quarantined - other.quarantined)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A maintenance that was announced as begun, but not as ended.
+
+    Attributes:
+        since: When the gate was closed: the key of this maintenance.
+        reason: Why, in the words of who began it.
+        by: Who began it.
+        until: When it was to end by itself.
+        ended_at: When it was ended; its parked tasks may still wait.
+        ended_by: Who ended it.
+        end_reason: Why it was ended.
+    """
+
+    since: datetime
+    reason: str | None = None
+    by: str | None = None
+    until: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    end_reason: str | None = None
+
+
 class Changes(TypedDict, total=False):
     """What a write may change; the rest is kept, `seq`, `nonce` and `checked_at` are always new."""
 
@@ -44,6 +82,11 @@ class Changes(TypedDict, total=False):
     by: str | None
     until: datetime | None
     lease: Lease | None
+    overridden: datetime | None
+    tally: Counts
+    told: Told | None
+    troubles: tuple[str, ...]
+    outbox: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +98,16 @@ class Flag:
         seq: Grows by one with every write.
         nonce: New and random with every write.
         checked_at: When it was last written.
-        closed_at: Since when it is closed (kept while draining).
+        closed_at: Since when it is closed (kept while draining, also if it is closed again meanwhile).
         reason: Why, in the words of who began the maintenance.
         by: Who began it.
         until: When the maintenance is to end by itself.
         lease: Who drains it.
+        overridden: `closed_at` of the maintenance of all that closed it last, if one did.
+        tally: What became of the parked tasks since `closed_at`; at least that, for a drain may die between two writes.
+        told: The maintenance that was announced.
+        troubles: Kinds of trouble that were announced since `closed_at`.
+        outbox: Events that were written together with what they tell, and are not known to be sent.
     """
 
     state: State
@@ -71,6 +119,11 @@ class Flag:
     by: str | None = None
     until: datetime | None = None
     lease: Lease | None = None
+    overridden: datetime | None = None
+    tally: Counts = field(default_factory=Counts)
+    told: Told | None = None
+    troubles: tuple[str, ...] = ()
+    outbox: tuple[Event, ...] = ()
 
     def to_json(self) -> bytes:
         """Return the object's body."""
@@ -85,6 +138,11 @@ class Flag:
                 "by": self.by,
                 "until": self.until and to_text(self.until),
                 "lease": self.lease and {"owner": self.lease.owner, "expires": to_text(self.lease.expires)},
+                "overridden": self.overridden and to_text(self.overridden),
+                "tally": asdict(self.tally),
+                "told": self.told and _texts(asdict(self.told)),
+                "troubles": self.troubles,
+                "outbox": [asdict(event) for event in self.outbox],
             }
         ).encode()
 
@@ -97,7 +155,7 @@ class Flag:
         """
         try:
             content: dict[str, Any] = json.loads(body)
-            lease = content.get("lease")
+            lease, told = content.get("lease"), content.get("told")
             return cls(
                 state=State(content["state"]),
                 seq=int(content["seq"]),
@@ -108,6 +166,11 @@ class Flag:
                 by=content.get("by"),
                 until=_moment(content.get("until")),
                 lease=lease and Lease(str(lease["owner"]), from_text(lease["expires"])),
+                overridden=_moment(content.get("overridden")),
+                tally=Counts(**content.get("tally", {})),
+                told=told and Told(**told | {name: _moment(told.get(name)) for name in ("since", "until", "ended_at")}),
+                troubles=tuple(content.get("troubles", ())),
+                outbox=tuple(Event(**event) for event in content.get("outbox", ())),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a flag: {error!r}") from error
@@ -134,6 +197,10 @@ class Seen:
     def missing(self) -> bool:
         """Whether there is no flag."""
         return self.etag is None
+
+    def changed(self, **changes: Unpack[Changes]) -> "Seen":
+        """Return the flag with changes that are to be written with the next ones."""
+        return replace(self, flag=replace(self.flag, **changes))
 
     @property
     def lets_pass(self) -> bool:
@@ -221,6 +288,10 @@ class Flags:
                 raise
             return current
         return Seen(flag, etag)
+
+
+def _texts(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: to_text(value) if isinstance(value, datetime) else value for name, value in content.items()}
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -48,6 +48,11 @@ class Runtime:
     crew: Crew | None = None
     emit: Callable[[Mapping[str, Any]], None] = lambda _: None
 
+    @property
+    def unqualified_arn(self) -> str:
+        """The function without its alias."""
+        return ":".join(self.function_arn.split(":")[:7])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -78,6 +83,7 @@ class Gate:
         runtime: Time, randomness and the invocation.
         limits: The protocol's numbers.
         names: Names of the state machines that the gate serves; `*` stands for any characters.
+        environment: What announcements call the place where this gate is.
         known_flags: Flags that this container has read; outlives the invocation.
     """
 
@@ -86,6 +92,7 @@ class Gate:
     runtime: Runtime
     limits: Limits = field(default_factory=Limits)
     names: tuple[str, ...] = ("*",)
+    environment: str = ""
     known_flags: MutableMapping[str, Seen] = field(default_factory=dict)
 
     @cached_property

@@ -50,6 +50,7 @@ class Settings:
     cloud: Cloud
     keys: Keys
     names: tuple[str, ...]
+    environment: str
     crew: Crew
     known_flags: MutableMapping[str, Seen] = field(default_factory=dict)
 
@@ -63,9 +64,10 @@ def settings() -> Settings:
     """
     bucket = required("Bucket", "the name of the S3 bucket for flags and parked tasks")
     return Settings(
-        cloud=Aws(bucket),
+        cloud=Aws(bucket, optional("EVENT_BUS_NAME", "default")),
         keys=Keys.below(optional("Prefix")),
         names=_names(optional("StateMachineNames", '["*"]')),
+        environment=optional("ENVIRONMENT"),
         crew=Crew(IN_FLIGHT, _rate(optional("ResumeRatePerSecond", str(_RESUME_RATE)))),
     )
 
@@ -106,6 +108,7 @@ def handler(event: Any, context: Context) -> dict[str, Any]:
         cloud=container.cloud,
         keys=container.keys,
         names=container.names,
+        environment=container.environment,
         known_flags=container.known_flags,
         runtime=Runtime(
             function_arn=context.invoked_function_arn,

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from maintenance.announce import begun, ending, tell_of_all
 from maintenance.cloud import ConflictError, MachineGoneError
-from maintenance.flag import Changes, Flag, State
+from maintenance.flag import Changes, Flag, Seen, State, Told
 from maintenance.gate import Gate
 from maintenance.inventory import flag_etags
 from maintenance.keys import OVERRIDE
@@ -113,7 +114,7 @@ def _end_one(gate: Gate, machine: Machine, notes: Notes, since: datetime | None)
             gate.cloud.untag(machine.arn, [TAG, UNTIL])
         except MachineGoneError:
             _log.info("state machine is gone: counts as ended", extra={"machine": machine.name})
-        refreshed = refresh(gate, machine, notes=Notes(), batches=1)
+        refreshed = refresh(gate, machine, notes=Notes(), ender=notes, batches=1)
         if refreshed.state is not State.CLOSED or refreshed.overridden:
             _log.info("maintenance ends", extra={"machine": machine.name, "by": notes.by, "reason": notes.reason})
             return _one("end", machine, refreshed)
@@ -123,16 +124,18 @@ def _end_one(gate: Gate, machine: Machine, notes: Notes, since: datetime | None)
 
 
 def _begin_all(gate: Gate, notes: Notes, *, window: bool) -> dict[str, Any]:
-    _close_all(gate, notes, window=window)
+    override = _close_all(gate, notes, window=window)
     _log.info("maintenance of all begins", extra={"by": notes.by, "reason": notes.reason})
     done = refresh_each(gate, map(gate.home.machine, flag_etags(gate)))
+    tell_of_all(gate, override)
     if any(one.state is not State.CLOSED for one in done.refreshed.values()):
         raise UnconfirmedError("scope: the maintenance of all was ended while it began; begin it again")
     return done.answer("begin")
 
 
 def _end_all(gate: Gate, notes: Notes, since: datetime | None) -> dict[str, Any]:
-    if not _lift(gate, since):
+    override = _lift(gate, notes, since)
+    if override is None:
         return _skipped("end", f"no maintenance of all that began at {since and to_text(since)} is on")
     _log.info("maintenance of all ends", extra={"by": notes.by, "reason": notes.reason})
     closed = [
@@ -140,43 +143,42 @@ def _end_all(gate: Gate, notes: Notes, since: datetime | None) -> dict[str, Any]
         for name, etag in flag_etags(gate).items()
         if gate.flags.read_listed(name, etag).flag.state is not State.OPEN
     ]
-    return refresh_each(gate, closed, batches=1).answer("end")
+    done = refresh_each(gate, closed, batches=1)
+    tell_of_all(gate, override)
+    return done.answer("end")
 
 
-def _close_all(gate: Gate, notes: Notes, *, window: bool) -> None:
+def _close_all(gate: Gate, notes: Notes, *, window: bool) -> Seen:
     for _ in range(gate.limits.tries):
         seen = gate.flags.read(OVERRIDE)
         closed = closing(seen)
         if window and closed is not None and _not_earlier(closed.until, notes.until):
-            return
-        changes = Changes(
-            state=State.CLOSED,
-            closed_at=(closed and closed.closed_at) or gate.runtime.now(),
-            reason=notes.reason,
-            by=notes.by,
-            until=notes.until,
-        )
+            return seen
+        # Begun again before all gates were open: the same one goes on.
+        before = closed.closed_at if closed is not None else seen.flag.told and seen.flag.told.since
+        since = before or gate.runtime.now()
+        told = Told(since=since, reason=notes.reason, by=notes.by, until=notes.until)
+        changes = Changes(state=State.CLOSED, closed_at=since, reason=notes.reason, by=notes.by, until=notes.until)
         try:
-            gate.flags.write(OVERRIDE, seen, **changes)
+            return gate.flags.write(OVERRIDE, begun(seen, None, told), **changes)
         except ConflictError:
             continue
-        return
     raise UnconfirmedError(_CONTENDED)
 
 
-def _lift(gate: Gate, since: datetime | None) -> bool:
-    """End the override if it is on; False if it is not the one that began then."""
+def _lift(gate: Gate, notes: Notes, since: datetime | None) -> Seen | None:
+    """End the override if it is on; None if it is not the one that began then."""
     for _ in range(gate.limits.tries):
         seen = gate.flags.read(OVERRIDE)
         closed = closing(seen)
         if since is not None and (closed is None or not _began(closed, since)):
-            return False
+            return None
+        if closed is None:
+            return seen
         try:
-            if closed is not None:
-                gate.flags.write(OVERRIDE, seen, **LIFTED)
+            return gate.flags.write(OVERRIDE, ending(seen, gate.runtime.now(), notes.by, notes.reason), **LIFTED)
         except ConflictError:
             continue
-        return True
     raise UnconfirmedError(_CONTENDED)
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from maintenance.announce import begun, ending, tell
 from maintenance.cloud import CloudError, ConflictError
 from maintenance.drain import Drain, Tally, new_lease
-from maintenance.flag import Changes, Seen, State
+from maintenance.flag import Changes, Counts, Seen, State, Told
 from maintenance.gate import Gate
 from maintenance.machines import Machine
 from maintenance.source import UNTIL, Source, read_source, until_of
@@ -57,14 +58,23 @@ class Refreshed:
         state: The flag's state.
         overridden: Whether the override closed it.
         tally: What became of its parked tasks.
+        told: Whether everything that is to be announced was.
     """
 
     state: State
     overridden: bool
     tally: Tally
+    told: bool
 
 
-def refresh(gate: Gate, machine: Machine, *, notes: Notes | None = None, batches: int | None = None) -> Refreshed:
+def refresh(
+    gate: Gate,
+    machine: Machine,
+    *,
+    notes: Notes | None = None,
+    ender: Notes | None = None,
+    batches: int | None = None,
+) -> Refreshed:
     """Bring a flag in line with its source, and drain if that opens the gate.
 
     Args:
@@ -72,6 +82,7 @@ def refresh(gate: Gate, machine: Machine, *, notes: Notes | None = None, batches
         machine: The state machine.
         notes: Written into the flag if the gate is closed; None keeps what is there. They are of the state machine's
             own maintenance: one of all leaves them alone.
+        ender: Who ends the maintenance, and why, for the announcement.
         batches: How many batches to drain at most before handing over; None for as many as time allows.
 
     Raises:
@@ -84,6 +95,7 @@ def refresh(gate: Gate, machine: Machine, *, notes: Notes | None = None, batches
         gate=gate,
         machine=machine,
         notes=notes,
+        ender=ender or Notes(),
         batches=batches,
         owner=gate.runtime.random_id(),
         tally=Tally(),
@@ -175,6 +187,7 @@ class _Attempt:
     gate: Gate
     machine: Machine
     notes: Notes | None
+    ender: Notes
     batches: int | None
     owner: str
     tally: Tally
@@ -186,33 +199,50 @@ class _Attempt:
         source = read_source(self.gate, self.machine)  # R2, R3
         if source.on:
             # R4. Also if closed already: whoever read the flag before this write can no longer open the gate.
-            flags.write(name, seen, **self._closed(seen, source))
-            return self._left(State.CLOSED, overridden=source.override is not None)
+            told, changes = self._closed(seen, source)
+            return self._left(flags.write(name, told, **changes), overridden=source.override is not None)
         self.leftovers.clear()
         if source.leftover_until:
             self._forget_until()
         if seen.flag.state is State.OPEN and not self.gate.tasks.oldest(name, 1):
-            return self._left(State.OPEN)
-        if seen.flag.state is State.DRAINING and seen.leased(self.gate.runtime.now(), but_to=self.owner):
-            return self._left(State.DRAINING)
-        held = flags.write(name, seen, state=State.DRAINING, lease=new_lease(self.gate, self.owner))  # R4
+            return self._left(seen)
+        now = self.gate.runtime.now()
+        if seen.flag.state is State.DRAINING and seen.leased(now, but_to=self.owner):
+            return self._left(seen)
+        ended = ending(seen, now, self.ender.by, self.ender.reason)
+        held = flags.write(name, ended, state=State.DRAINING, lease=new_lease(self.gate, self.owner))  # R4
+        held = tell(self.gate, name, held)
         return self._left(Drain(self.gate, self.machine, self.owner, held, self.tally).run(self.batches))
 
-    def _left(self, state: State, *, overridden: bool = False) -> Refreshed:
-        return Refreshed(state, overridden, self.tally)
+    def _left(self, seen: Seen, *, overridden: bool = False) -> Refreshed:
+        if seen.flag.state is State.DRAINING:  # whoever goes on with the drain tells
+            return Refreshed(State.DRAINING, overridden, self.tally, told=True)
+        seen = tell(self.gate, self.machine.name, seen)
+        return Refreshed(seen.flag.state, overridden, self.tally, told=not seen.flag.outbox)
 
-    def _closed(self, seen: Seen, source: Source) -> Changes:
-        closed_before = seen.flag.state is State.CLOSED and not seen.missing
+    def _closed(self, seen: Seen, source: Source) -> tuple[Seen, Changes]:
+        """Return the flag with what is to be told, and the changes that close the gate."""
+        flag = seen.flag
+        closed_before = flag.state is State.CLOSED and not seen.missing
         notes = self.notes or Notes()
-        if self.notes is None and closed_before and seen.flag.reason != INIT:
-            notes = Notes(seen.flag.reason, seen.flag.by, seen.flag.until)
-        return Changes(
+        if self.notes is None and closed_before and flag.reason != INIT:
+            notes = Notes(flag.reason, flag.by, flag.until)
+        until = notes.until if source.tags is None else until_of(source.tags)
+        since = flag.closed_at or self.gate.runtime.now()
+        if flag.closed_at is None:
+            seen = seen.changed(tally=Counts(), troubles=())
+        else:
+            seen = seen.changed(tally=flag.tally + self.tally.counts - self.tally.noted)
+        if source.override is None:
+            seen = begun(seen, self.machine, Told(since=since, reason=notes.reason, by=notes.by, until=until))
+        return seen, Changes(
             state=State.CLOSED,
-            closed_at=(seen.flag.closed_at if closed_before else None) or self.gate.runtime.now(),
+            closed_at=since,
             reason=notes.reason,
             by=notes.by,
-            until=notes.until if source.tags is None else until_of(source.tags),
+            until=until,
             lease=None,
+            overridden=source.override.closed_at if source.override else None,
         )
 
     def _forget_until(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from maintenance.announce import ending, tell_of_all
 from maintenance.cloud import CloudError, ConflictError, MachineGoneError
 from maintenance.flag import Seen, State
 from maintenance.gate import Gate
@@ -64,6 +65,7 @@ def _look_after(gate: Gate, found: Round) -> list[str]:
         if name not in chosen and gate.tasks.oldest(name, 1):
             chosen[name] = gate.home.machine(name)
     refresh_each(gate, chosen.values(), into=found)
+    _tell(gate, override, found)
     return waiting
 
 
@@ -75,13 +77,21 @@ def _report(gate: Gate, found: Round) -> None:
         found.failed["(report)"] = str(error)
 
 
+def _tell(gate: Gate, override: Seen, found: Round) -> None:
+    """See that all is announced: what is not makes the sweep fail, or nobody would know."""
+    untold = [name for name, one in found.refreshed.items() if not one.told]
+    if tell_of_all(gate, override).flag.outbox:
+        untold.append(OVERRIDE)
+    found.failed.update(dict.fromkeys(untold, "not announced"))
+
+
 def _current_override(gate: Gate) -> Seen:
     override = gate.flags.read(OVERRIDE)
     now = gate.runtime.now()
     if (flag := closing(override)) is None or flag.until is None or flag.until > now:
         return override
     try:
-        lifted = gate.flags.write(OVERRIDE, override, **LIFTED)
+        lifted = gate.flags.write(OVERRIDE, ending(override, now, None, None), **LIFTED)
     except ConflictError:
         return gate.flags.read(OVERRIDE)  # begun again, or ended
     _log.info("maintenance of all is over", extra={"by": flag.by, "reason": flag.reason})
@@ -107,7 +117,8 @@ def _needs_care(gate: Gate, name: str, etag: str, override: Seen, found: Round) 
     if closing(override) is not None:
         return True
     try:
-        return gate.flags.read_listed(name, etag).flag.state is not State.OPEN
+        flag = gate.flags.read_listed(name, etag).flag
+        return flag.state is not State.OPEN or bool(flag.outbox)
     except CloudError as error:
         found.failed[name] = str(error)
         return False

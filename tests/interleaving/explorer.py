@@ -13,7 +13,7 @@ from maintenance.source import TAG, UNTIL
 from maintenance.tasks import ParkedTask
 from tests.interleaving.monitors import Monitors, ViolationError, closes, parked
 from tests.interleaving.process import KEYS, MACHINE, NEXT_EVENT, NOW, Program, Request, Stop
-from tests.interleaving.state import Fault, State, Status, Token, replaced
+from tests.interleaving.state import Fault, State, Status, Token, Version, replaced
 from tests.interleaving.world import FLAGS, Caller, Outcome, World
 
 if TYPE_CHECKING:
@@ -65,6 +65,9 @@ class Scenario:
         warm: Whether the events of one process come to the same container.
         lagging: Whether the bulk tag listing may be behind.
         stale_tags: Whether ListTagsForResource may be behind.
+        troubles: Whether flags say that tasks died, which is announced. If not, they always say that it was.
+        prompt: Whether who has written what is to be announced also sends it, and takes it out of the flag, before
+            anybody else takes a step (or dies before that); if not, others may always step in.
         patient: Whether leases look over only once their holder is gone; else they may at any moment.
         confirmed_closing: Whether S1c is asked for.
         one_source: See `Monitors`.
@@ -87,6 +90,8 @@ class Scenario:
     warm: bool = False
     lagging: bool = False
     stale_tags: bool = False
+    troubles: bool = False
+    prompt: bool = True
     patient: bool = False
     confirmed_closing: bool = True
     one_source: bool = False
@@ -189,6 +194,7 @@ class Explorer:
             hasty=not scenario.patient,
             lagging=scenario.lagging,
             stale_tags=scenario.stale_tags,
+            troubles=scenario.troubles or scenario.exact,
             first_worker=self._first_worker,
             sweeper=self._sweeper,
         )
@@ -363,8 +369,9 @@ class Explorer:
     def _unobserved(self, state: State) -> int | None:
         """Return a process whose next step nobody else can notice or disturb: it may as well come first.
 
-        That is waiting for an event, reading the source when nobody is left who may change it, and what has the same
-        answer for ever: a conditional write over a version that is gone, answering a token that is answered.
+        That is waiting for an event, sending one to the bus (nothing reads that; who dies before is seen as well),
+        reading the source when nobody is left who may change it, and what has the same answer for ever: a conditional
+        write over a version that is gone, answering a token that is answered.
         """
         if self.scenario.exact:
             return None
@@ -378,7 +385,9 @@ class Explorer:
         for process, where in enumerate(state.processes):
             if isinstance(where, Stop):
                 call, arguments = where.request
-                if call == NEXT_EVENT or self._world.decided(state, process, where.request):
+                if call in {NEXT_EVENT, "put_events"} or self._world.decided(state, process, where.request):
+                    return process
+                if self.scenario.prompt and self._world.only_announced(state, process, where.request):
                     return process
                 if settled and (
                     call in {"list_tags", "list_tagged"} or (call == "get_object" and arguments[0] == FLAGS[1])
@@ -533,9 +542,8 @@ def _outcome(state: State) -> tuple[Any, ...]:
     """Return what the last sweep depends on."""
     flag, override = state.flag, state.override
     return (
-        flag and flag.state,
-        flag and flag.lease and "leased",
-        override and override.state,
+        flag and _without_names(flag),
+        override and _without_names(override),
         state.tags,
         state.tokens,
         state.objects,
@@ -544,6 +552,12 @@ def _outcome(state: State) -> tuple[Any, ...]:
         state.seen,
         state.passed,
     )
+
+
+def _without_names(version: Version) -> tuple[Any, ...]:
+    outbox = tuple(kind for kind, _ in version.outbox)
+    notes = (version.since, version.told, version.overridden, version.dead, version.troubled)
+    return version.state, version.lease and "leased", notes, outbox
 
 
 def _path(came_from: dict[State, tuple[State, int] | None], state: State) -> list[int]:

@@ -8,6 +8,8 @@ S3   A parked task's object is deleted only if its token was resumed or is kept 
 S4   After that sweep the gate is open, or (with no flag, hence nothing parked) the next check-in opens it.
 S5   After a re-close, a drain resumes no more than the batch that it had fenced; with the source on, a sweep leaves
      the gate closed and every task parked.
+A1   Nothing that is to be announced is lost: it is taken out of the flag's outbox only once it was sent, and after one
+     whole sweep it was, the end of every announced maintenance included.
 L1   A crashed holder of the lease never delays closing, and draining only until its lease is over: S5 holds for a
      sweep that finds the lease live, S2 and S4 for one that finds it over.
 """
@@ -114,12 +116,23 @@ class Monitors:
         if state.tokens[token] is not Token.RESUMED and token not in kept(state):
             raise ViolationError("S3", f"the task of token {token} is deleted, neither resumed nor kept")
 
+    def announced(self, before: Version | None, after: Version) -> tuple[tuple[str, bool], ...]:
+        """A1: the outbox of a new version, with what is known of the one before it."""
+        known, kinds = () if before is None else before.outbox, [kind for kind, _ in after.outbox]
+        gone = next(
+            gone for gone in range(len(known) + 1) if [kind for kind, _ in known[gone:]] == kinds[: len(known) - gone]
+        )
+        if lost := [kind for kind, sent in known[:gone] if not sent]:
+            raise ViolationError("A1", f"{lost[0]} is taken out of the outbox, but was never sent")
+        return (*known[gone:], *after.outbox[len(known) - gone :])
+
     def swept_with_source_on(self, before: State, after: State) -> None:
         """S5, L1: the gate is closed, whoever holds a lease, and nothing has moved."""
         if after.flag is not None and after.flag.state == "draining":
             raise ViolationError("L1", f"source on, swept: {_shown(after)}")
         if not self.closed(after) or parked(after) != parked(before):
             raise ViolationError("S5", f"source on, swept: {_shown(after)}, before: {_shown(before)}")
+        _check_announced(after)
 
     def swept_with_source_off(self, state: State) -> None:
         """S2, S4, L1: nothing is left."""
@@ -135,6 +148,10 @@ class Monitors:
         for token, what in enumerate(state.tokens):
             if what is Token.PENDING and token not in gone and token not in kept(state):
                 raise ViolationError("S2", f"token {token} is never resumed and nowhere kept")
+        _check_announced(state)
+        for version in (state.flag, state.override):
+            if version is not None and version.told:
+                raise ViolationError("A1", "source off, swept, but an end is not announced")
 
     def _noticed(self, state: State) -> State:
         return state if self.closed(state) else state._replace(passed=state.passed | state.seen)
@@ -159,6 +176,12 @@ def parked(state: State) -> set[int]:
 def kept(state: State) -> set[int]:
     """Return the tokens that are kept as dead or in quarantine."""
     return {token_in(body) for key, body in state.objects if key.startswith(KEPT)}
+
+
+def _check_announced(state: State) -> None:
+    for version in (state.flag, state.override):
+        if version is not None and version.outbox:
+            raise ViolationError("A1", f"swept, but {version.outbox[0][0]} is not announced")
 
 
 def _shown(state: State) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from maintenance import check_in, handler, refresh
+from maintenance import check_in, handler, refresh, sweep
 from maintenance.cloud import CloudError
 from maintenance.drain import Drain
 from maintenance.flag import Flag, Flags, Seen, State
@@ -23,6 +23,7 @@ from maintenance.keys import OVERRIDE
 from maintenance.source import Source, closing, read_source
 from maintenance.tasks import Tasks
 from tests.interleaving.explorer import Scenario
+from tests.interleaving.state import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Patches = list[AbstractContextManager[Any]]
 
 _ATTEMPT = refresh._Attempt.run
+_READ = Flags.read
 _WRITE = Flags.write
 _OLDEST = Tasks.oldest
 _LOOK = check_in._look
@@ -89,7 +91,7 @@ def _value_of_the_event() -> Patches:
 
 def _no_touch() -> Patches:
     def write(flags: Flags, name: str, seen: Seen, **changes: Any) -> Seen:
-        if changes["state"] is State.CLOSED and seen.flag.state is State.CLOSED and not seen.missing:
+        if changes.get("state") is State.CLOSED and seen.flag.state is State.CLOSED and not seen.missing:
             return seen
         return _WRITE(flags, name, seen, **changes)
 
@@ -108,7 +110,7 @@ def _written_plainly(flags: Flags, name: str, seen: Seen, **changes: Any) -> See
 
 def _open_plainly() -> Patches:
     def write(flags: Flags, name: str, seen: Seen, **changes: Any) -> Seen:
-        how = _written_plainly if changes["state"] is State.OPEN else _WRITE
+        how = _written_plainly if changes.get("state") is State.OPEN else _WRITE
         return how(flags, name, seen, **changes)
 
     return [patch.object(Flags, "write", write)]
@@ -153,15 +155,13 @@ def _missing_is_open() -> Patches:
 
 
 def _unreadable_is_open() -> Patches:
-    read = Flags.read
-
     def look(gate: Gate, machine: Machine, task: Any) -> Any:
         with patch.object(Flags, "read", reads):
             return _LOOK(gate, machine, task)
 
     def reads(flags: Flags, name: str) -> Seen:
         try:
-            return read(flags, name)
+            return _READ(flags, name)
         except CloudError:
             return Seen(Flag(state=State.OPEN, seq=0, nonce="", checked_at=None), None)
 
@@ -246,10 +246,43 @@ def _closing_waits() -> Patches:
     def run(attempt: refresh._Attempt) -> refresh.Refreshed:
         seen = attempt.gate.flags.read(attempt.machine.name)
         if seen.leased(attempt.gate.runtime.now(), but_to=attempt.owner):
-            return attempt._left(State.DRAINING)
+            return attempt._left(seen)
         return _ATTEMPT(attempt)
 
     return [patch.object(refresh._Attempt, "run", run)]
+
+
+def _noted_before_sent() -> Patches:
+    def tell(gate: Gate, name: str, seen: Seen) -> Seen:
+        after = gate.flags.write(name, seen, outbox=()) if seen.flag.outbox else seen
+        if seen.flag.outbox:
+            gate.cloud.put_events(seen.flag.outbox, gate.runtime.unqualified_arn)
+        return after
+
+    return [patch.object(refresh, "tell", tell)]
+
+
+def _outbox_not_carried() -> Patches:
+    """Who writes a flag leaves what others are to tell to them."""
+
+    def run(attempt: refresh._Attempt) -> refresh.Refreshed:
+        with patch.object(Flags, "read", read):
+            return _ATTEMPT(attempt)
+
+    def read(flags: Flags, name: str) -> Seen:
+        return _READ(flags, name).changed(outbox=())
+
+    return [patch.object(refresh._Attempt, "run", run)]
+
+
+def _open_is_well() -> Patches:
+    """The sweep passes over an open flag without parked tasks, whatever it is to tell."""
+
+    def needs_care(gate: Gate, name: str, etag: str, override: Seen, found: Any) -> bool:
+        del override, found
+        return gate.flags.read_listed(name, etag).flag.state is not State.OPEN
+
+    return [patch.object(sweep, "_needs_care", needs_care)]
 
 
 def _earlier_sketch() -> Patches:
@@ -386,6 +419,24 @@ MUTANTS = (
             events=("tag event",),
             override_is_a_gate=True,
         ),
+    ),
+    Mutant(
+        "an event is taken out of the outbox before it is sent",
+        _noted_before_sent,
+        "A1",
+        Scenario("begin; 1 refresh, 1 crash", "open", ("tag",), events=("tag event",), faults=1, kinds=Fault.CRASH),
+    ),
+    Mutant(
+        "a write does not carry the outbox along",
+        _outbox_not_carried,
+        "A1",
+        Scenario("begin; 1 refresh, 1 crash", "open", ("tag",), events=("tag event",), faults=1, kinds=Fault.CRASH),
+    ),
+    Mutant(
+        "an open flag with something to tell is left alone",
+        _open_is_well,
+        "A1",
+        Scenario("end; 1 refresh, 1 crash", "closed", ("untag",), events=("tag event",), faults=1, kinds=Fault.CRASH),
     ),
     Mutant(
         "an earlier sketch (no takeover, no listing under an open flag, no check per batch)",

@@ -18,12 +18,12 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from maintenance.cloud import CloudError, Page, StoredObject, TaggedPage
+from maintenance.cloud import CloudError, Event, Page, StoredObject, TaggedPage
 from maintenance.drain import Tally
-from maintenance.flag import Flag, Flags, Seen
+from maintenance.flag import Counts, Flag, Flags, Seen, Told
 from maintenance.gate import Gate, Limits, Runtime
 from maintenance.handler import serve
-from maintenance.keys import Keys
+from maintenance.keys import OVERRIDE, Keys
 from maintenance.machines import Home, Machine
 from maintenance.tasks import Tasks
 from shared.errors import WorkflowGatesError
@@ -163,7 +163,8 @@ class Program:
             state = Ended(error, failed=True)
         if isinstance(state, Ended):
             return Stop(self, 0, history, state, frozenset())
-        key: Hashable = recorded.fingerprint if self._exact is None else history
+        # One that has begun over is not one that has never run: its event has come.
+        key: Hashable = (recorded.fingerprint, bool(history)) if self._exact is None else history
         if key not in self._stops:
             self._stops[key] = Stop(self, len(self._stops), history, state, frozenset(recorded.names))
         return self._stops[key]
@@ -300,6 +301,11 @@ class _Recorded:
         tags = dict(self.ask("list_tagged", tag, after))
         return TaggedPage({MACHINE.arn: tags} if tags else {}, None)
 
+    def put_events(self, events: Sequence[Event], function_arn: str) -> None:
+        del function_arn
+        of_all = any(event.detail.get("scope") == "all" for event in events)
+        self.ask("put_events", OVERRIDE if of_all else MACHINE.name, tuple(event.detail_type for event in events))
+
     def invoke(self, function_arn: str, payload: str) -> None:
         self.ask("invoke", function_arn, payload)
 
@@ -307,7 +313,7 @@ class _Recorded:
 _NAME = re.compile(r"(etag|random):\d+")
 _SEQ = re.compile(rb'"seq": \d+')
 
-_CONSTANT = (Gate, Flags, Tasks, Keys, Home, Runtime, Limits, _Recorded)
+_CONSTANT = (Gate, Flags, Tasks, Keys, Home, Runtime, Limits, Counts, Told, _Recorded)
 
 # There is one state machine, so what is left of these shows in the other variables.
 _ITERATORS = {"map", "generator", "dict_itemiterator", "dict_values"}
@@ -316,8 +322,9 @@ _ITERATORS = {"map", "generator", "dict_itemiterator", "dict_values"}
 class _Description:
     """Turns what a function's variables hold into something that can be compared.
 
-    Left out is what cannot make a difference: a flag's `seq` and who began it and why (the functions only pass them
-    on), and what is the same for all programs. A type that is not known here is an error, never ignored.
+    Left out is what cannot make a difference: a flag's `seq`, who began it and why, and how many tasks were resumed
+    (the functions only pass them on), and what is the same for all programs. A type that is not known here is an
+    error, never ignored.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -341,14 +348,8 @@ class _Description:
 
     def _composed(self, value: Any) -> Hashable:
         parts: Iterable[Any]
-        if isinstance(value, Flag):
-            parts = (value.state, value.until, value.nonce, value.lease)
-        elif isinstance(value, Tally):
-            parts = (value.total,)
-        elif isinstance(value, CloudError):
-            parts = (value.code,)
-        elif isinstance(value, Exception):
-            parts = (str(value),)
+        if (summary := _summary(value)) is not None:
+            parts = summary
         elif isinstance(value, Mapping):
             parts = (part for item in value.items() for part in item)
         elif isinstance(value, list | tuple):
@@ -362,3 +363,22 @@ class _Description:
         else:
             raise TypeError(f"teach _Description how to compare a {type(value)}: {value!r}")
         return (type(value).__name__, *map(self, parts))
+
+
+def _summary(value: Any) -> tuple[Any, ...] | None:
+    """Return what decides something in a value of the gate's, or None for what has no such summary."""
+    match value:
+        case Flag():
+            notes = (value.closed_at is None, value.told is None, value.overridden is None)
+            trouble = "troubled" if value.troubles else "dead" if value.tally.dead else ""
+            return value.state, value.until, value.nonce, value.lease, *notes, trouble, value.outbox
+        case Tally():
+            return value.total, value.dead > value.noted.dead
+        case Event():
+            return (value.detail_type,)
+        case CloudError():
+            return (value.code,)
+        case Exception():
+            return (str(value),)
+        case _:
+            return None

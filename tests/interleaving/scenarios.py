@@ -40,13 +40,14 @@ USUAL = (
     ),
     Scenario("end, begin; 2 parked, 2 refreshes; 1 fault", "closed", ("untag", "tag"), 0, _TWO, parked=2, faults=1),
     Scenario(
-        "end, begin; 3 parked in batches of 2, 2 refreshes; 1 fault",
+        "end, begin; 3 parked in batches of 2, 2 refreshes; 1 crash",
         "closed",
         ("untag", "tag"),
         events=_TWO,
         parked=3,
         batch=2,
         faults=1,
+        kinds=Fault.CRASH,
     ),
     Scenario(
         "end, begin, end; 1 parked, 2 refreshes twice; 1 fault",
@@ -92,14 +93,37 @@ USUAL = (
     ),
     Scenario("action begin; end by hand; 1 refresh; 1 fault", "open", ("untag",), 0, ("begin", "tag event"), faults=1),
     Scenario("actions begin and end; 1 check-in", "open", check_ins=1, events=("begin", "end"), patient=True),
+    Scenario("actions begin and end of all; 1 fault", "open", events=("begin all", "end all"), faults=1),
     Scenario(
-        "actions begin and end of all; 1 check-in; 1 fault",
+        "actions begin and end of all; 1 check-in; 1 crash",
         "open",
         check_ins=1,
         events=("begin all", "end all"),
         faults=1,
+        kinds=Fault.CRASH,
+        patient=True,
     ),
-    Scenario("actions begin and end of all; 2 check-ins", "open", check_ins=2, events=("begin all", "end all")),
+    Scenario(
+        "begin, end; 1 refresh twice; announcements disturbed; 1 fault of any kind",
+        "open",
+        ("tag", "untag"),
+        events=_ONE,
+        runs=2,
+        faults=1,
+        kinds=_EVERY,
+        prompt=False,
+    ),
+    Scenario("begin, end; 2 refreshes; announcements disturbed", "open", ("tag", "untag"), events=_TWO, prompt=False),
+    Scenario(
+        "a parked execution is stopped, end; 1 refresh; announcements disturbed; 1 fault",
+        "closed",
+        ("stop", "untag"),
+        events=_ONE,
+        parked=1,
+        faults=1,
+        troubles=True,
+        prompt=False,
+    ),
     Scenario("end; 1 check-in, 1 sweep, 1 refresh", "closed", ("untag",), 1, ("sweep", "tag event")),
     Scenario(
         "begin, end; 1 check-in, 2 sweeps in one container, lagging tag list; 1 fault",
@@ -147,6 +171,33 @@ USUAL = (
 """Explored by default."""
 
 DEEP = (
+    Scenario(
+        "actions begin and end of all; 1 check-in; 1 fault",
+        "open",
+        check_ins=1,
+        events=("begin all", "end all"),
+        faults=1,
+    ),
+    Scenario("actions begin and end of all; 2 check-ins", "open", check_ins=2, events=("begin all", "end all")),
+    Scenario(
+        "end, begin; 3 parked in batches of 2, 2 refreshes; 1 fault",
+        "closed",
+        ("untag", "tag"),
+        events=_TWO,
+        parked=3,
+        batch=2,
+        faults=1,
+    ),
+    Scenario(
+        "end; 1 check-in, 2 refreshes; 1 fault; announcements disturbed",
+        "closed",
+        ("untag",),
+        1,
+        _TWO,
+        faults=1,
+        troubles=True,
+        prompt=False,
+    ),
     Scenario("begin, end, begin, end; 1 check-in, 2 refreshes twice", "open", ("tag", "untag") * 2, 1, _TWO, runs=2),
     Scenario("end; 2 check-ins, 2 refreshes; 1 fault", "closed", ("untag",), 2, _TWO, faults=1, patient=True),
     Scenario("end; 2 check-ins, 2 refreshes; leases look over at any moment", "closed", ("untag",), 2, _TWO),
@@ -239,7 +290,7 @@ WALKS = (
 
 EXACT = (
     Scenario("end; 1 check-in, 1 refresh; 1 fault", "closed", ("untag",), 1, _ONE, faults=1),
-    Scenario("end, begin; 1 parked, 2 refreshes", "closed", ("untag", "tag"), 0, _TWO, parked=1),
+    Scenario("end; 1 parked, 2 refreshes", "closed", ("untag",), 0, _TWO, parked=1),
     Scenario("begin, end; 1 check-in, 1 sweep; 1 fault", "open", ("tag", "untag"), 1, ("sweep",), faults=1),
     Scenario(
         "first use, begin; 1 check-in, 1 refresh; 1 crash", "missing", ("tag",), 1, _ONE, faults=1, kinds=Fault.CRASH

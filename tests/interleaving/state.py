@@ -60,6 +60,12 @@ class Version(NamedTuple):
         until: When the maintenance ends by itself.
         lease: Its owner.
         nonce: The writer's, while the writer remembers it.
+        since: Whether it says since when the gate is closed.
+        told: Whether it says that a maintenance was announced as begun, and not yet as ended.
+        overridden: Whether it says that a maintenance of all has closed the gate.
+        dead: Whether it counts dead tasks that are not announced yet.
+        troubled: Whether it says that dead tasks were announced.
+        outbox: What is to be announced, and whether it was sent (which no process can see).
         etag: None: unlike that of any other version. A text: that of every version with the same content.
         body: What was written, in exact worlds.
     """
@@ -68,6 +74,12 @@ class Version(NamedTuple):
     until: str | None = None
     lease: Owned | None = None
     nonce: Owned | None = None
+    since: bool = False
+    told: bool = False
+    overridden: bool = False
+    dead: bool = False
+    troubled: bool = False
+    outbox: tuple[tuple[str, bool], ...] = ()
     etag: str | None = None
     body: bytes = b""
 

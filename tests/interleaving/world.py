@@ -18,6 +18,7 @@ from functools import cache
 from hashlib import md5
 from typing import TYPE_CHECKING, NamedTuple
 
+from maintenance.announce import TROUBLE
 from maintenance.cloud import CloudError, ConflictError, ListedObject, Page, StoredObject, TaskOverError
 from maintenance.keys import OVERRIDE
 from maintenance.timestamps import to_text
@@ -34,7 +35,7 @@ FLAGS = (KEYS.flag(MACHINE.name), KEYS.flag(OVERRIDE))
 
 _LIVE, _EXPIRED = (to_text(NOW + timedelta(seconds=seconds)) for seconds in (30, -1))
 _CONDITIONAL = {"create_object", "replace_object"}
-_WRITING = _CONDITIONAL | {"put_object", "delete_object", "send_task_success", "tag", "untag", "invoke"}
+_WRITING = _CONDITIONAL | {"put_object", "delete_object", "send_task_success", "tag", "untag", "invoke", "put_events"}
 _ERROR = CloudError, "ServiceUnavailable"
 _CONFLICT = ConflictError, "PreconditionFailed"
 
@@ -73,6 +74,7 @@ class World:
         hasty: Whether a lease may look over at any moment; if not, it does once its holder is gone.
         lagging: Whether the bulk tag listing may show the tags before their last change.
         stale_tags: Whether ListTagsForResource may, too.
+        troubles: Whether a flag says that tasks died; if not, it always says that this was announced.
         first_worker: The first process that serves asynchronous invocations; the others follow, up to the sweeper.
         sweeper: The process of the last sweep: leases are over when it is to open the gate, and live when it is to
             close it, which no lease may delay.
@@ -84,6 +86,7 @@ class World:
     hasty: bool
     lagging: bool
     stale_tags: bool
+    troubles: bool
     first_worker: int
     sweeper: int
 
@@ -148,6 +151,21 @@ class World:
             return state.tokens[_number(arguments[0])] is not Token.PENDING
         return False
 
+    def only_announced(self, state: State, process: int, request: Request) -> bool:
+        """Return whether a request takes what was sent out of the present flag, and changes nothing else."""
+        if request.call != "replace_object":
+            return False
+        key, body, etag = request.arguments
+        which = FLAGS.index(key)
+        present = _versions(state)[which]
+        if present is None or not present.outbox or not self._matches(state, process, which, etag):
+            return False
+        after = self._version(process, body)
+        return (
+            len(after.outbox) < len(present.outbox)
+            and after._replace(outbox=present.outbox, nonce=present.nonce) == present
+        )
+
     def forget(self, state: State, process: int, names: frozenset[str]) -> State:
         """Drop the names that a process does not remember any more."""
         if self.exact:
@@ -185,9 +203,8 @@ class World:
             ages = (not self.monitors.source(state),)
         for expired in ages:
             what = version.state + ((", lease over" if expired else ", leased") if version.lease else "")
-            yield Outcome(
-                what, state, Answer(StoredObject(self._shown(version, caller.process, expired=expired), etag))
-            )
+            body = self._shown(version, caller.process, expired=expired, of_all=bool(which))
+            yield Outcome(what, state, Answer(StoredObject(body, etag)))
 
     def _put_object(self, state: State, caller: Caller, key: str, body: bytes) -> Iterator[Outcome]:
         if key in FLAGS:
@@ -271,6 +288,21 @@ class World:
         idle = state.processes[self.first_worker : self.sweeper].count(Status.IDLE)
         yield Outcome("queued", state._replace(queue=min(state.queue + 1, idle)), Answer())
 
+    def _put_events(self, state: State, caller: Caller, name: str, events: tuple[str, ...]) -> Iterator[Outcome]:
+        """Note what was sent, if it is sent from the present flag: if not, whoever wrote that one is to send it again.
+
+        Where nobody's names of ETags are kept (exact worlds, ETags that come back), it is noted in any case.
+        """
+        which = int(name == OVERRIDE)
+        version = _versions(state)[which]
+        held = version is not None and (
+            version.etag is not None or any(one == which for one, _ in state.holds[caller.process])
+        )
+        if version is not None and held and tuple(kind for kind, _ in version.outbox[: len(events)]) == events:
+            sent = version._replace(outbox=(*((kind, True) for kind in events), *version.outbox[len(events) :]))
+            state = state._replace(override=sent) if which else state._replace(flag=sent)
+        yield Outcome("sent", state, Answer())
+
     # What the operator does without the functions
 
     def retag(self, state: State, tags: Mapping[str, str]) -> State:
@@ -280,18 +312,32 @@ class World:
 
     def override(self, state: State, to: str) -> State:
         """Change the override, as somebody else whose write nobody can compare."""
-        return self.monitors.source_changed(self._store(state, 1, Version(to)))
+        before = state.override or Version(to)
+        after = before._replace(state=to, since=False, nonce=None, etag=None, body=b"")
+        return self.monitors.source_changed(self._store(state, 1, after))
 
     def initial_version(self, to: str) -> Version:
         """Return a flag that was written before everything else."""
+        closed = to == "closed"
         if not self.exact:
-            return Version(to)
-        return self._version(-1, json.dumps({"state": to, "seq": 1, "nonce": "before"}).encode())
+            return Version(to, since=closed or not self.troubles, told=closed, troubled=not self.troubles)
+        return self._version(
+            -1,
+            _body(
+                Version(to, since=closed, told=closed, troubled=not self.troubles),
+                "before",
+                None,
+                expired=False,
+                of_all=False,
+            ),
+        )
 
     # Versions
 
     def _write(self, state: State, caller: Caller, which: int, body: bytes) -> tuple[State, str]:
+        before = _versions(state)[which]
         version = self._version(caller.process, body)
+        version = version._replace(outbox=self.monitors.announced(before, version))
         after = self._store(state, which, version)
         after, etag = self._named(after, caller, which, version)
         if which:
@@ -307,18 +353,30 @@ class World:
 
     def _version(self, process: int, body: bytes) -> Version:
         content = json.loads(body)
-        lease = content.get("lease")
+        lease, outbox = content.get("lease"), content["outbox"]
         nonce = str(content["nonce"])
         version = Version(
             state=content["state"],
             until=content.get("until"),
             lease=_owned(process, lease["owner"]) if lease else None,
             nonce=Owned(process, nonce) if nonce.startswith("random:") else None,
+            told=bool(content.get("told")),
+            overridden=bool(content.get("overridden")),
         )
+        if self.troubles:
+            version = version._replace(
+                since=bool(content.get("closed_at")),
+                dead=bool(content["tally"]["dead"]) and not content["troubles"],
+                troubled=bool(content["troubles"]),
+            )
+        else:
+            version = version._replace(since=True, troubled=True)
+            outbox = [event for event in outbox if event["detail_type"] != TROUBLE]
+        version = version._replace(outbox=tuple((event["detail_type"], False) for event in outbox))
         if self.exact:
             return version._replace(etag=md5(body, usedforsecurity=False).hexdigest(), body=body)
         if content["seq"] == 0 and version.nonce is None:  # nothing new in it: see _shown
-            return version._replace(etag=f"of {version.state}, {version.until}, {version.lease}")
+            return version._replace(etag=f"of {version}")
         return version
 
     @staticmethod
@@ -335,14 +393,14 @@ class World:
             number += 1
         return state._replace(holds=replaced(state.holds, caller.process, (*held, (which, name)))), name
 
-    def _shown(self, version: Version, process: int, *, expired: bool) -> bytes:
+    def _shown(self, version: Version, process: int, *, expired: bool, of_all: bool) -> bytes:
         """Return a version as a process gets to see it: names of others mean nothing to it."""
         if self.exact:
             return _aged(version.body) if expired else version.body
         lease, nonce = version.lease, version.nonce
         owner = None if lease is None else lease.name if lease.process == process else "somebody"
         mine = nonce.name if nonce is not None and nonce.process == process else "another"
-        return _body(version.state, version.until, mine, owner, expired=expired)
+        return _body(version._replace(lease=None, nonce=None), mine, owner, expired=expired, of_all=of_all)
 
 
 def _number(token: str) -> int:
@@ -366,9 +424,26 @@ def _versions(state: State) -> tuple[Version | None, Version | None]:
 
 
 @cache
-def _body(state: str, until: str | None, nonce: str, owner: str | None, *, expired: bool) -> bytes:
-    lease = owner and {"owner": owner, "expires": _EXPIRED if expired else _LIVE}
-    return json.dumps({"state": state, "seq": 0, "nonce": nonce, "until": until, "lease": lease}).encode()
+def _body(version: Version, nonce: str, owner: str | None, *, expired: bool, of_all: bool) -> bytes:
+    """Return a body with all of a version that decides something."""
+    now = to_text(NOW)
+    return json.dumps(
+        {
+            "state": version.state,
+            "seq": 0,
+            "nonce": nonce,
+            "closed_at": now if version.since else None,
+            "until": version.until,
+            "lease": owner and {"owner": owner, "expires": _EXPIRED if expired else _LIVE},
+            "overridden": now if version.overridden else None,
+            "tally": {"dead": int(version.dead)},
+            "told": {"since": now} if version.told else None,
+            "troubles": ["tasks_dead"] if version.troubled else [],
+            "outbox": [
+                {"detail_type": kind, "detail": {"scope": "all"} if of_all else {}} for kind, _ in version.outbox
+            ],
+        }
+    ).encode()
 
 
 @cache

@@ -17,6 +17,7 @@ from maintenance.aws import Aws
 from maintenance.cloud import (
     Cloud,
     ConflictError,
+    Event,
     ListedObject,
     Page,
     StoredObject,
@@ -53,6 +54,7 @@ class LocalAws(Aws):
         self.over: set[str] = set()
         self.issued: list[str] = []
         self.invoked: list[dict[str, Any]] = []
+        self.told: list[tuple[str, dict[str, Any]]] = []
 
     def create_machine(self, name: str) -> None:
         self._states.create_state_machine(
@@ -89,6 +91,10 @@ class LocalAws(Aws):
     def invoke(self, function_arn: str, payload: str) -> None:
         assert function_arn == FUNCTION_ARN
         self.invoked.append(json.loads(payload))
+
+    def put_events(self, events: Sequence[Event], function_arn: str) -> None:
+        assert f"{function_arn}:live" == FUNCTION_ARN
+        self.told += [(event.detail_type, json.loads(json.dumps(event.detail))) for event in events]
 
 
 class MemoryAws(LocalAws):
@@ -195,7 +201,7 @@ class World:
 
         def fault(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             nonlocal left
-            if method.__name__ != request or key not in args[0] or not left:
+            if method.__name__ != request or key not in str(args[0]) or not left:
                 return method(*args, **kwargs)
             left -= 1
             if late:
@@ -210,7 +216,7 @@ class World:
 
         def fault(method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             nonlocal left
-            if method.__name__ == request and key in args[0] and left:
+            if method.__name__ == request and key in str(args[0]) and left:
                 left -= 1
                 act()
             return method(*args, **kwargs)
@@ -229,6 +235,7 @@ class World:
             keys=self.keys,
             limits=self.limits,
             names=self.names,
+            environment="orders-test",
             known_flags=self.known_flags,
             runtime=Runtime(
                 function_arn=FUNCTION_ARN,

@@ -13,6 +13,7 @@ from maintenance.cloud import (
     Cloud,
     CloudError,
     ConflictError,
+    Event,
     MachineGoneError,
     TaskOverError,
     TokenRefusedError,
@@ -212,3 +213,41 @@ def test_objects_are_json(aws: Aws) -> None:
     aws.put_object("key", b"{}")
 
     assert aws._s3.head_object(Bucket=BUCKET, Key="key")["ContentType"] == "application/json"
+
+
+FUNCTION = "arn:aws:lambda:us-east-2:123456789012:function:orders-maintenance"
+EVENTS = [Event("Maintenance Began", {"since": "2030-01-01T00:00:00.000Z"}), Event("Maintenance Ended", {"dead": 0})]
+ENTRIES = [
+    {
+        "EventBusName": "default",
+        "Source": "workflow-gates.maintenance",
+        "Resources": [FUNCTION],
+        "DetailType": "Maintenance Began",
+        "Detail": '{"since": "2030-01-01T00:00:00.000Z"}',
+    },
+    {
+        "EventBusName": "default",
+        "Source": "workflow-gates.maintenance",
+        "Resources": [FUNCTION],
+        "DetailType": "Maintenance Ended",
+        "Detail": '{"dead": 0}',
+    },
+]
+
+
+def test_events_go_to_the_bus_in_one_request(aws: Aws) -> None:
+    with Stubber(aws._events) as stub:
+        stub.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}, {"Entries": ENTRIES})
+        aws.put_events(EVENTS, FUNCTION)
+        stub.assert_no_pending_responses()
+
+
+def test_an_event_that_the_bus_did_not_take_is_an_error(aws: Aws) -> None:
+    answer = {
+        "FailedEntryCount": 1,
+        "Entries": [{"EventId": "1"}, {"ErrorCode": "InternalFailure", "ErrorMessage": "x"}],
+    }
+    with Stubber(aws._events) as stub:
+        stub.add_response("put_events", answer, {"Entries": ENTRIES})
+        with pytest.raises(CloudError, match="events:PutEvents failed with InternalFailure: x"):
+            aws.put_events(EVENTS, FUNCTION)

@@ -1,6 +1,7 @@
 """The function dies before any of its requests (so also after any but the last): the sweep reaches the same end."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -94,6 +95,39 @@ def test_a_crash_at_any_request_strands_no_task(
         assert len(world.aws.issued) - len(world.aws.outputs.keys() | kept) <= died
         if not died:
             assert at > 3
+            break
+
+
+@pytest.mark.parametrize("where", [{"name": "Order"}, {"scope": "all"}], ids=["one", "all"])
+@pytest.mark.parametrize("action", ["begin", "drain", "end", "sweep"])
+def test_a_crash_at_any_request_loses_no_announcement(action: str, where: dict[str, Any]) -> None:
+    for at in range(1, 100):
+        world = World(MemoryAws(), limits=Limits(batch=2))
+        world.check_in()
+        if action != "begin":
+            world.act("begin", **where)
+            world.aws.stop(world.park(5)[3])
+        if action in {"drain", "sweep"}:
+            world.act("end", **where)  # the first batch
+        arguments = {"drain": {"name": "Order"}, "sweep": {}}.get(action, where)
+        died = dies(world, at, partial(World.act, action=action, **arguments))
+
+        world.advance(31)
+        world.act("sweep")
+        began = action != "begin" or world.state() == "closed"
+        world.act("end", **where)
+        for _ in range(2):
+            world.advance(60)
+            world.act("sweep")
+
+        told = [(kind, detail.get("kind")) for kind, detail in world.aws.told]
+        wanted = ["Began", "Ended"] if began else []
+        assert list(dict.fromkeys(kind.removeprefix("Maintenance ") for kind, trouble in told if not trouble)) == wanted
+        assert len({detail["since"] for _, detail in world.aws.told if "since" in detail}) == began
+        assert world.state() == "open"
+        if not died:
+            assert began
+            assert len(told) == len(set(told))
             break
 
 

@@ -218,8 +218,8 @@ def test_a_slow_batch_checks_the_flag_again_every_5_seconds(tagged: World) -> No
 
     tagged.tag_event()
 
-    # Acquired, checked at 0 s, again after more than 5 s, and opened.
-    assert tagged.watched.calls.count("replace_object") == 4
+    # Acquired, checked at 0 s, again after more than 5 s, opened, and announced.
+    assert tagged.watched.calls.count("replace_object") == 5
     assert tagged.state() == "open"
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from maintenance.cloud import CloudError, ConflictError
-from maintenance.flag import Flag, Flags, Lease, Seen, State
+from maintenance.cloud import CloudError, ConflictError, Event
+from maintenance.flag import Counts, Flag, Flags, Lease, Seen, State, Told
 from tests.unit.maintenance.conftest import World
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -29,6 +29,11 @@ def test_a_flag_survives_its_encoding() -> None:
         by="who",
         until=NOW,
         lease=Lease("owner", NOW),
+        overridden=NOW,
+        tally=Counts(resumed=1, dead=2, quarantined=3),
+        told=Told(since=NOW, reason="why", until=NOW, ended_at=NOW),
+        troubles=("tasks_dead",),
+        outbox=(Event("Maintenance Began", {"since": "then"}),),
     )
 
     assert Flag.from_json(flag.to_json()) == flag
@@ -42,6 +47,19 @@ def test_a_flag_survives_its_encoding() -> None:
         "by": "who",
         "until": "2030-01-01T00:00:00.000Z",
         "lease": {"owner": "owner", "expires": "2030-01-01T00:00:00.000Z"},
+        "overridden": "2030-01-01T00:00:00.000Z",
+        "tally": {"resumed": 1, "dead": 2, "quarantined": 3},
+        "told": {
+            "since": "2030-01-01T00:00:00.000Z",
+            "reason": "why",
+            "by": None,
+            "until": "2030-01-01T00:00:00.000Z",
+            "ended_at": "2030-01-01T00:00:00.000Z",
+            "ended_by": None,
+            "end_reason": None,
+        },
+        "troubles": ["tasks_dead"],
+        "outbox": [{"detail_type": "Maintenance Began", "detail": {"since": "then"}}],
     }
 
 
