@@ -36,7 +36,6 @@ _log = logger(__name__)
 class Trouble(StrEnum):
     """Kinds of trouble."""
 
-    SWEEP_INCOMPLETE = "sweep_incomplete"
     TASKS_DEAD = "tasks_dead"
     TASKS_QUARANTINED = "tasks_quarantined"
     TIMEOUT_NEAR = "timeout_near"

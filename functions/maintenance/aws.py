@@ -13,6 +13,8 @@ from maintenance.cloud import (
     CloudError,
     ConflictError,
     Event,
+    Execution,
+    ExecutionGoneError,
     ListedObject,
     MachineGoneError,
     Page,
@@ -53,6 +55,7 @@ _KINDS: Mapping[str, type[CloudError]] = {
     "TaskTimedOut": TaskOverError,
     "TaskDoesNotExist": TaskOverError,
     "InvalidToken": TokenRefusedError,
+    "ExecutionDoesNotExist": ExecutionGoneError,
     "ResourceNotFound": MachineGoneError,
     "StateMachineDoesNotExist": MachineGoneError,
 }
@@ -139,6 +142,12 @@ class Aws:
         """Fail a task."""
         with _translated("states:SendTaskFailure", _TOKEN, quotable=False):
             self._tokens.send_task_failure(taskToken=token, error=error, cause=cause)
+
+    def describe_execution(self, arn: str) -> Execution:
+        """Look at an execution."""
+        with _translated("states:DescribeExecution"):
+            answer = self._states.describe_execution(executionArn=arn, includedData="METADATA_ONLY")
+        return Execution(answer["status"], answer["startDate"])
 
     def list_tags(self, machine_arn: str) -> Mapping[str, str]:
         """Read a state machine's tags."""

@@ -36,6 +36,10 @@ class TokenRefusedError(CloudError):
     """Step Functions says that this never was a task token."""
 
 
+class ExecutionGoneError(CloudError):
+    """The execution does not exist, or not any more: nobody knows how it ended."""
+
+
 class MachineGoneError(CloudError):
     """The state machine does not exist."""
 
@@ -72,6 +76,14 @@ class TaggedPage:
 
     tags: Mapping[str, Mapping[str, str]]
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution's status, as Step Functions calls it, and when it started."""
+
+    status: str
+    started: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,13 @@ class Cloud(Protocol):
         Raises:
             TaskOverError: If the task has ended.
             TokenRefusedError: If this is no task token.
+        """
+
+    def describe_execution(self, arn: str) -> Execution:
+        """Look at an execution.
+
+        Raises:
+            ExecutionGoneError: If it does not exist.
         """
 
     def list_tags(self, machine_arn: str) -> Mapping[str, str]:

@@ -1,8 +1,9 @@
 """What every operation of the gate works with; all that is not pure comes in through here."""
 
+import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -34,6 +35,7 @@ class Runtime:
         sleep: Waits this many seconds.
         task_id: A new UUIDv7, so that the order of keys is the order of arrival.
         random_id: A new random id, for nonces and lease owners.
+        sample: So many of some items, by chance.
         crew: Resumes several tasks of a batch at once; None for one after the other.
         emit: Takes one record of metrics.
     """
@@ -45,6 +47,7 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
     task_id: Callable[[], str] = lambda: str(uuid6.uuid7())
     random_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    sample: Callable[[Sequence[Any], int], list[Any]] = random.sample
     crew: Crew | None = None
     emit: Callable[[Mapping[str, Any]], None] = lambda _: None
 

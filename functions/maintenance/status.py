@@ -36,8 +36,9 @@ def status(gate: Gate, machine: Machine | None = None) -> dict[str, Any]:
 
     `reason`, `by` and `until` of a gate are those of its own maintenance; `override` has those of a maintenance of all.
     `source` is what asks for maintenance now: `tag`, `override`, `both` or `none`; null if the Tagging API does not
-    answer, which shows changes of tags a little late: what check-ins go by is `state`. Counts stop at 10,000, and
-    `more` says so.
+    answer, which shows changes of tags a little late: what check-ins go by is `state`. `warnings` are the kinds of
+    trouble that were announced since the maintenance began; they are shown until the next one. Counts stop at 10,000,
+    and `more` says so.
 
     Args:
         gate: The gate.
@@ -107,6 +108,7 @@ def _show(gate: Gate, machine: Machine, seen: Seen, used: _Folders) -> dict[str,
         "oldest": parked.oldest and to_text(parked.oldest),
         "dead": dead.number,
         "quarantined": quarantined.number,
+        "warnings": [*seen.flag.troubles],
         "more": parked.more or dead.more or quarantined.more,
     }
 

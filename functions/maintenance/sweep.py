@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from maintenance.announce import ending, tell_of_all
+from maintenance.care import look_after_parked
 from maintenance.cloud import CloudError, ConflictError, MachineGoneError
 from maintenance.flag import Seen, State
 from maintenance.gate import Gate
@@ -66,6 +67,11 @@ def _look_after(gate: Gate, found: Round) -> list[str]:
             chosen[name] = gate.home.machine(name)
     refresh_each(gate, chosen.values(), into=found)
     _tell(gate, override, found)
+    closed = [name for name in waiting if name in found.refreshed and found.refreshed[name].state is State.CLOSED]
+    try:
+        look_after_parked(gate, [gate.home.machine(name) for name in closed])
+    except CloudError as error:
+        found.failed["(parked)"] = str(error)
     return waiting
 
 

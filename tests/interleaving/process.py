@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from maintenance.cloud import CloudError, Event, Page, StoredObject, TaggedPage
+from maintenance.cloud import CloudError, Event, Execution, Page, StoredObject, TaggedPage
 from maintenance.drain import Tally
 from maintenance.flag import Counts, Flag, Flags, Seen, Told
 from maintenance.gate import Gate, Limits, Runtime
@@ -300,6 +300,10 @@ class _Recorded:
     def list_tagged(self, tag: str, after: str | None = None) -> TaggedPage:
         tags = dict(self.ask("list_tagged", tag, after))
         return TaggedPage({MACHINE.arn: tags} if tags else {}, None)
+
+    def describe_execution(self, arn: str) -> Execution:
+        found: Execution = self.ask("describe_execution", arn)
+        return found
 
     def put_events(self, events: Sequence[Event], function_arn: str) -> None:
         del function_arn

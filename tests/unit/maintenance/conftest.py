@@ -18,6 +18,8 @@ from maintenance.cloud import (
     Cloud,
     ConflictError,
     Event,
+    Execution,
+    ExecutionGoneError,
     ListedObject,
     Page,
     StoredObject,
@@ -55,6 +57,7 @@ class LocalAws(Aws):
         self.issued: list[str] = []
         self.invoked: list[dict[str, Any]] = []
         self.told: list[tuple[str, dict[str, Any]]] = []
+        self.executions: dict[str, Execution] = {}
 
     def create_machine(self, name: str) -> None:
         self._states.create_state_machine(
@@ -142,6 +145,11 @@ class MemoryAws(LocalAws):
             folders,
             shown[-1] if len(names) > limit else None,
         )
+
+    def describe_execution(self, arn: str) -> Execution:
+        if arn not in self.executions:
+            raise ExecutionGoneError("states:DescribeExecution", "ExecutionDoesNotExist")
+        return self.executions[arn]
 
     def list_tags(self, machine_arn: str) -> Mapping[str, str]:
         return dict(self.machine_tags.get(machine_arn, {}))

@@ -14,6 +14,7 @@ from maintenance.cloud import (
     CloudError,
     ConflictError,
     Event,
+    ExecutionGoneError,
     MachineGoneError,
     TaskOverError,
     TokenRefusedError,
@@ -251,3 +252,15 @@ def test_an_event_that_the_bus_did_not_take_is_an_error(aws: Aws) -> None:
         stub.add_response("put_events", answer, {"Entries": ENTRIES})
         with pytest.raises(CloudError, match="events:PutEvents failed with InternalFailure: x"):
             aws.put_events(EVENTS, FUNCTION)
+
+
+def test_an_execution_is_described_by_its_status_and_start(aws: Aws) -> None:
+    runs = [aws._states.start_execution(stateMachineArn=ORDER)["executionArn"] for _ in range(2)]
+    aws._states.stop_execution(executionArn=runs[0])
+
+    stopped, goes_on = (aws.describe_execution(run) for run in runs)
+
+    assert (stopped.status, goes_on.status) == ("ABORTED", "RUNNING")
+    assert stopped.started.tzinfo is not None
+    with pytest.raises(ExecutionGoneError):
+        aws.describe_execution(World.execution(run="never"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from maintenance.cloud import Execution
 from maintenance.gate import Limits
 from tests.unit.maintenance.conftest import MemoryAws, World
 
@@ -139,6 +140,28 @@ def test_under_the_tag_a_crash_at_any_request_of_the_sweep_resumes_nothing(memor
         assert memory_world.state() == "closed"
         assert len(memory_world.parked()) == 3
         if not died:
+            break
+
+
+def test_a_crash_at_any_request_of_a_sweep_that_puts_tasks_aside_loses_none() -> None:
+    for at in range(1, 100):
+        world = World(MemoryAws())
+        begin(world)
+        for number in range(4):
+            execution = world.execution(run=f"run-{number}")
+            world.aws.executions[execution] = Execution("ABORTED" if number % 2 else "RUNNING", world.now)
+            world.check_in(executionArn=execution)
+        waits, stopped = world.aws.issued[::2], world.aws.issued[1::2]
+        died = dies(world, at, lambda world: world.act("sweep"))
+        there = {world.body(key)["taskToken"] for key in [*world.parked(), *world.below("maintenance/~dead/")]}
+        assert there == {*waits, *stopped}
+
+        world.act("sweep")
+
+        assert [world.body(key)["taskToken"] for key in world.parked()] == waits
+        assert [world.body(key)["taskToken"] for key in world.below("maintenance/~dead/")] == stopped
+        if not died:
+            assert at > 10
             break
 
 

@@ -42,6 +42,7 @@ def test_status_shows_every_known_gate_and_what_waits_behind_it(world: World) ->
         "parked": 3,
         "dead": 1,
         "quarantined": 1,
+        "warnings": [],
         "more": False,
         "source": "tag",
     }
