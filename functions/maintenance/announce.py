@@ -45,14 +45,19 @@ class Trouble(StrEnum):
 def begun(seen: Seen, machine: Machine | None, told: Told) -> Seen:
     """Return the flag with the announcement that a maintenance has begun, unless it was announced.
 
+    It is announced once more with the first reason or person that is known: the event of the tag that the action begin
+    sets may come before the action itself has closed the gate.
+
     Args:
         seen: The flag that is about to be closed.
         machine: The state machine; None for a maintenance of all.
         told: The maintenance.
     """
     before = seen.flag.told
-    if before is not None:  # begun again before its last task was resumed: the same one goes on
-        return seen.changed(told=replace(before, ended_at=None, ended_by=None, end_reason=None))
+    if before is not None:
+        told = replace(told, since=before.since)
+        if _has_notes(before) or not _has_notes(told):  # begun again before its last task was resumed: it goes on
+            return seen.changed(told=replace(before, ended_at=None, ended_by=None, end_reason=None))
     return _queued(seen.changed(told=told), BEGAN, {**_scope(machine), **_begin(told)})
 
 
@@ -64,10 +69,35 @@ def ending(seen: Seen, now: datetime, by: str | None, reason: str | None) -> See
     if told.ended_at is not None:  # by somebody unknown, if this one takes the tag's removal first
         known = told.ended_by or told.end_reason
         return seen if known else seen.changed(told=replace(told, ended_by=by, end_reason=reason))
+    if by is None and reason is None:
+        by, reason = told.ended_by, told.end_reason  # noted before the tag went
     until = seen.flag.until
     if by is None and reason is None and until is not None and until <= now:
         reason = f"it was to end at {to_text(until)}"
     return seen.changed(told=replace(told, ended_at=now, ended_by=by, end_reason=reason))
+
+
+def note_end(gate: Gate, name: str, by: str | None, reason: str | None) -> None:
+    """Note who is about to end a maintenance, and why: the event of the tag that goes may be first to open the gate.
+
+    It changes nothing else. Where the flag cannot be written, or the gate stays closed until the next sweep, nobody is
+    named.
+
+    Args:
+        gate: The gate.
+        name: The state machine's name.
+        by: Who.
+        reason: Why.
+    """
+    if by is None and reason is None:
+        return
+    try:
+        seen = gate.flags.read(name)
+        told = seen.flag.told
+        if told is not None and seen.flag.state is State.CLOSED:
+            gate.flags.write(name, seen.changed(told=replace(told, ended_by=by, end_reason=reason)))
+    except CloudError as error:
+        _log.warning("end not noted: %s", error, extra={"machine": name})
 
 
 def ended(seen: Seen, machine: Machine | None, now: datetime, tally: Counts | None = None) -> Seen:
@@ -211,6 +241,10 @@ def _troubled(seen: Seen, kind: Trouble, machine: Machine, message: str, fix: st
 
 def _queued(seen: Seen, detail_type: str, detail: dict[str, Any]) -> Seen:
     return seen.changed(outbox=(*seen.flag.outbox, Event(detail_type, detail)))
+
+
+def _has_notes(told: Told) -> bool:
+    return told.reason is not None or told.by is not None
 
 
 def _scope(machine: Machine | None) -> dict[str, str | None]:

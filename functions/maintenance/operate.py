@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from maintenance.announce import begun, ending, tell_of_all
+from maintenance.announce import begun, ending, note_end, tell_of_all
 from maintenance.cloud import ConflictError, MachineGoneError
 from maintenance.flag import Changes, Flag, Seen, State, Told
 from maintenance.gate import Gate
@@ -109,6 +109,7 @@ def _not_earlier(end: datetime | None, than: datetime | None) -> bool:
 def _end_one(gate: Gate, machine: Machine, notes: Notes, since: datetime | None) -> dict[str, Any]:
     if since is not None and not _began(gate.flags.read(machine.name).flag, since):
         return _skipped("end", f"no maintenance of {machine.name} that began at {to_text(since)} is on")
+    note_end(gate, machine.name, notes.by, notes.reason)
     for _ in range(gate.limits.tries):
         try:
             gate.cloud.untag(machine.arn, [TAG, UNTIL])

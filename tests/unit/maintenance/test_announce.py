@@ -99,6 +99,48 @@ def test_a_tag_in_the_console_announces_too(world: World) -> None:
     assert (last(world)["reason"], last(world)["ended_by"], last(world)["resumed"]) == (None, None, 0)
 
 
+def test_a_begin_that_its_own_tag_event_overtakes_is_announced_with_its_reason(world: World) -> None:
+    world.check_in()
+    world.before("get_object", world.tag_event, key="~flags/Order")
+    world.act("begin", "Order", reason="database upgrade", by="alice", until=UNTIL)
+    sweeps(world)
+
+    assert kinds(world) == ["Began", "Began"]
+    first, second = (detail for _, detail in world.aws.told)
+    assert (first["reason"], first["by"]) == (None, None)
+    assert second == {**first, "reason": "database upgrade", "by": "alice"}
+
+    world.act("end", "Order")
+    assert (last(world)["reason"], last(world)["by"], last(world)["since"]) == ("database upgrade", "alice", NOW)
+
+
+def test_an_end_that_its_own_tag_event_overtakes_is_announced_with_who_ended_it(world: World) -> None:
+    def overtake() -> None:
+        world.untag()
+        world.tag_event()
+
+    world.act("begin", "Order")
+    world.park(2)
+    world.before("untag", overtake)
+    world.act("end", "Order", by="bob", reason="done")
+
+    assert kinds(world) == ["Began", "Ended"]
+    ended = last(world)
+    assert (ended["ended_by"], ended["end_reason"], ended["resumed"]) == ("bob", "done", 2)
+
+
+def test_who_was_about_to_end_a_maintenance_that_went_on_did_not_end_it(world: World) -> None:
+    world.act("begin", "Order")
+    world.disturb("untag", CloudError("states:UntagResource", "ThrottlingException"))
+    with pytest.raises(CloudError):
+        world.act("end", "Order", by="bob")
+    sweeps(world)
+    world.untag()
+    world.tag_event()
+
+    assert last(world)["ended_by"] is None
+
+
 @SCOPES
 def test_an_end_by_itself_says_so(world: World, where: dict[str, Any]) -> None:
     world.check_in()
