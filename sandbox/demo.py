@@ -121,6 +121,9 @@ def show_maintenance(sandbox: Sandbox, teller: Teller) -> None:
     gates.begin_maintenance()
     teller.say(f"The state machine {machine} gets the tag Maintenance=true; EventBridge tells the gate")
     gates.wait_for_gate("closed")
+    notice = gates.notice()
+    teller.say("The local Slack shows in #operations:")
+    teller.show(text_view.message(notice, sandbox.names()))
     executions = [gates.start() for _ in range(ORDERS)]
     parked = gates.wait_for_parked(ORDERS)
     _check(all(gates.running(executions)), "all executions are running")
@@ -134,7 +137,8 @@ def show_maintenance(sandbox: Sandbox, teller: Teller) -> None:
     _check(statuses == ["SUCCEEDED"] * ORDERS, f"all executions succeed (they are {', '.join(statuses)})")
     gates.wait_for_parked(0)
     teller.say(f"All {ORDERS} executions were resumed and SUCCEEDED; each got: {json.dumps(ended[0].output)}")
-    teller.say("Nothing is parked any more")
+    teller.say("Nothing is parked any more, and the message, with no button to end it, says so:")
+    teller.show(text_view.message(gates.locked(notice), sandbox.names()))
 
 
 def _honestly() -> Sequence[str]:

@@ -232,6 +232,11 @@ class Gates:
             raise SandboxError(f"the action {action} failed: {said.get('errorType')}: {said.get('errorMessage')}")
         return said
 
+    def notice(self, timeout: float = _WAIT) -> Message:
+        """Return the Slack message about the maintenance that the state machine is in, as soon as it is there."""
+        key = f"{self.state_machine}|{self.gate()['since']}"
+        return self._slack.wait_for_message(lambda m: bool(m.blocks) and m.blocks[0].get("block_id") == key, timeout)
+
     def sweep(self) -> None:
         """Let the schedule of the sweep fire now."""
         self._sandbox.control("POST", "schedules/fire", {"rule": f"{NAME}-maintenance-sweep"})

@@ -18,7 +18,15 @@ def test_every_step_of_the_demo_happens(sandbox: Sandbox, capsys: pytest.Capture
     show_approval(sandbox, Teller())
     show_maintenance(sandbox, Teller())
     told = capsys.readouterr().out
-    for line in ("[ Approve ]  [ Reject ]", "Only Sam Stranger sees", '"decision": "approved"', "s3://", "SUCCEEDED"):
+    for line in (
+        "[ Approve ]  [ Reject ]",
+        "Only Sam Stranger sees",
+        "[ End maintenance ]",
+        "3 resumed",
+        '"decision": "approved"',
+        "s3://",
+        "SUCCEEDED",
+    ):
         assert line in told
 
 
