@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from maintenance.source import TAG, UNTIL
@@ -14,7 +14,7 @@ from maintenance.tasks import ParkedTask
 from tests.interleaving.monitors import Monitors, ViolationError, closes, parked
 from tests.interleaving.process import KEYS, MACHINE, NEXT_EVENT, NOW, Program, Request, Stop
 from tests.interleaving.state import Fault, State, Status, Token, Version, replaced
-from tests.interleaving.world import FLAGS, Caller, Outcome, World
+from tests.interleaving.world import FLAGS, Caller, Outcome, World, execution_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -252,7 +252,7 @@ class Explorer:
             objects=tuple(
                 (
                     KEYS.task(MACHINE.name, f"00000000-0000-7000-8000-{number:012d}"),
-                    ParkedTask.arriving(f"token-{number}", NOW).to_json(),
+                    replace(ParkedTask.arriving(f"token-{number}", NOW), execution_arn=execution_of(number)).to_json(),
                 )
                 for number in range(scenario.parked)
             ),

@@ -7,7 +7,7 @@ S2   With the source off, one whole sweep leaves no task parked, and every live 
 S3   A parked task's object is deleted only if its token was resumed or is kept in `~dead` or `~quarantine`.
 S4   After that sweep the gate is open, or (with no flag, hence nothing parked) the next check-in opens it.
 S5   After a re-close, a drain resumes no more than the batch that it had fenced; with the source on, a sweep leaves
-     the gate closed and every task parked.
+     the gate closed and every task parked whose execution waits.
 A1   Nothing that is to be announced is lost: it is taken out of the flag's outbox only once it was sent, and after one
      whole sweep it was, the end of every announced maintenance included.
 L1   A crashed holder of the lease never delays closing, and draining only until its lease is over: S5 holds for a
@@ -130,7 +130,8 @@ class Monitors:
         """S5, L1: the gate is closed, whoever holds a lease, and nothing has moved."""
         if after.flag is not None and after.flag.state == "draining":
             raise ViolationError("L1", f"source on, swept: {_shown(after)}")
-        if not self.closed(after) or parked(after) != parked(before):
+        ended = {token for token, what in enumerate(after.tokens) if what is not Token.PENDING}
+        if not self.closed(after) or parked(after) - ended != parked(before) - ended:
             raise ViolationError("S5", f"source on, swept: {_shown(after)}, before: {_shown(before)}")
         _check_announced(after)
 

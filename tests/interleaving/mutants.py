@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from maintenance import check_in, handler, refresh, sweep
+from maintenance import care, check_in, handler, refresh, sweep
 from maintenance.cloud import CloudError
 from maintenance.drain import Drain
 from maintenance.flag import Flag, Flags, Seen, State
@@ -38,6 +38,7 @@ _READ = Flags.read
 _WRITE = Flags.write
 _OLDEST = Tasks.oldest
 _LOOK = check_in._look
+_LOOK_AFTER = care._look
 _CHECK_IN = check_in.check_in
 _CHECK_FLAG = Drain._check_flag
 _NEXT_BATCH = Drain._next_batch
@@ -211,6 +212,14 @@ def _no_reread() -> Patches:
 
 def _delete_dead() -> Patches:
     return [patch.object(Tasks, "bury", lambda *_: None)]
+
+
+def _forget_ended() -> Patches:
+    def look(*arguments: Any) -> None:
+        with patch.object(Tasks, "bury", lambda *_: None):
+            _LOOK_AFTER(*arguments)
+
+    return [patch.object(care, "_look", look)]
 
 
 def _delete_before_send() -> Patches:
@@ -394,6 +403,12 @@ MUTANTS = (
         _delete_dead,
         "S3",
         Scenario("end; 1 parked, 1 refresh, 1 fault", "closed", ("untag",), parked=1, events=("tag event",), faults=1),
+    ),
+    Mutant(
+        "a task is deleted when its execution has ended, and not kept",
+        _forget_ended,
+        "S3",
+        Scenario("a parked execution is stopped; 1 sweep", "closed", ("stop",), parked=1, events=("sweep",)),
     ),
     Mutant(
         "a task is deleted before its token is answered",

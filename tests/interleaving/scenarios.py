@@ -91,6 +91,16 @@ USUAL = (
     Scenario(
         "a parked execution is stopped, end; 1 check-in, 2 refreshes", "closed", ("stop", "untag"), 1, _TWO, parked=1
     ),
+    Scenario(
+        "a parked execution is stopped, end; 2 parked, 1 sweep twice, 1 refresh; 1 fault",
+        "closed",
+        ("stop", "untag"),
+        events=("sweep", "tag event"),
+        runs=2,
+        parked=2,
+        faults=1,
+        patient=True,
+    ),
     Scenario("action begin; end by hand; 1 refresh; 1 fault", "open", ("untag",), 0, ("begin", "tag event"), faults=1),
     Scenario("actions begin and end; 1 check-in", "open", check_ins=1, events=("begin", "end"), patient=True),
     Scenario("actions begin and end of all; 1 fault", "open", events=("begin all", "end all"), faults=1),

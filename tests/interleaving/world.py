@@ -19,7 +19,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING, NamedTuple
 
 from maintenance.announce import TROUBLE
-from maintenance.cloud import CloudError, ConflictError, ListedObject, Page, StoredObject, TaskOverError
+from maintenance.cloud import CloudError, ConflictError, Execution, ListedObject, Page, StoredObject, TaskOverError
 from maintenance.keys import OVERRIDE
 from maintenance.timestamps import to_text
 from tests.interleaving.process import KEYS, MACHINE, NEXT_EVENT, NOW, Answer, Request, Stop
@@ -288,6 +288,15 @@ class World:
         idle = state.processes[self.first_worker : self.sweeper].count(Status.IDLE)
         yield Outcome("queued", state._replace(queue=min(state.queue + 1, idle)), Answer())
 
+    def _describe_execution(self, state: State, caller: Caller, arn: str) -> Iterator[Outcome]:
+        """Show the execution of a task that was parked before: it ends when stopped, or some time after resuming."""
+        del caller
+        token = state.tokens[int(arn.rpartition(":")[2])]
+        if token is not Token.OVER:
+            yield Outcome("running", state, Answer(Execution("RUNNING", NOW)))
+        if token is not Token.PENDING:
+            yield Outcome("ended", state, Answer(Execution("ABORTED", NOW)))
+
     def _put_events(self, state: State, caller: Caller, name: str, events: tuple[str, ...]) -> Iterator[Outcome]:
         """Note what was sent, if it is sent from the present flag: if not, whoever wrote that one is to send it again.
 
@@ -401,6 +410,11 @@ class World:
         owner = None if lease is None else lease.name if lease.process == process else "somebody"
         mine = nonce.name if nonce is not None and nonce.process == process else "another"
         return _body(version._replace(lease=None, nonce=None), mine, owner, expired=expired, of_all=of_all)
+
+
+def execution_of(number: int) -> str:
+    """Return the execution of a task that was parked before."""
+    return f"{MACHINE.arn.replace(':stateMachine:', ':execution:')}:{number}"
 
 
 def _number(token: str) -> int:
