@@ -45,7 +45,7 @@ def test_a_provider_that_can_be_installed_is_used_alone(terraform: Callable[[str
     assert selected.description == "real provider: hashicorp/aws 6.62.0"
     assert selected.environment["TF_PLUGIN_CACHE_DIR"] == ""
     configuration = selected.environment["TF_CLI_CONFIG_FILE"]
-    assert f'path = "{tmp_path / "provider" / ".terraform" / "providers"}"' in (tmp_path / configuration).read_text()
+    assert f'path    = "{tmp_path / "provider" / ".terraform" / "providers"}"' in (tmp_path / configuration).read_text()
 
 
 def test_without_a_provider_the_bridge_is_used_and_says_so(terraform: Callable[[str], None], tmp_path: Path) -> None:
