@@ -4,6 +4,7 @@ Callers' text is always `plain_text`, so that neither mrkdwn nor a mention in it
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +42,8 @@ _LEAST_LENGTH = 40
 # In place of a text that is nothing but spaces, which Slack does not take.
 _NOTHING = "-"
 _CUT = "… (truncated)"
+# Nobody sees them, and each is six characters of JSON.
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 # Slack ids of user groups begin with it, those of people with U or W.
 GROUP = "S"
@@ -165,8 +168,8 @@ def locked(blocks: Sequence[Mapping[str, Any]], outcome: str, reason: str | None
     only_while_open = (ACTIONS_BLOCK_ID, OUTCOME_BLOCK_ID, VOTES_BLOCK_ID)
     kept = [dict(block) for block in blocks if block.get("block_id") not in only_while_open]
     elements: list[TextObject] = [MarkdownTextObject(text=outcome)]
-    if reason:
-        elements.append(PlainTextObject(text=truncated(reason, MAX_FIELD_LENGTH)))
+    if shown := _CONTROLS.sub("", reason or "").strip():
+        elements.append(PlainTextObject(text=truncated(shown, MAX_FIELD_LENGTH)))
     return [*kept, *_as_json([ContextBlock(block_id=OUTCOME_BLOCK_ID, elements=elements)])]
 
 

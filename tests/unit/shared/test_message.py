@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sandbox.slack.blocks import message_problems
@@ -212,6 +212,8 @@ CROWDED = replace(
 
 
 @given(CONTENTS, st.sampled_from([APPROVE, CROWDED]), LONG_TEXTS)
+@example(replace(FULL, fields={"Order": "123"}), CROWDED, "\x07" * 2000)
+@example(replace(FULL, fields={"Order": "123"}), CROWDED, "\\" * 2000)
 def test_any_request_meets_slacks_limits_and_only_our_own_mentions_survive(
     message: RequestMessage, button: Button, reason: str
 ) -> None:
@@ -219,7 +221,7 @@ def test_any_request_meets_slacks_limits_and_only_our_own_mentions_survive(
     outcome = outcome_text("approved", button.voted, AT)
     for blocks in (
         message.open_blocks(button, replace(button, choice="reject"), replace(button, choice="cancel"), votes=votes),
-        message.locked_blocks(outcome, reason.strip()),
+        message.locked_blocks(outcome, reason),
         message.notice_blocks(outcome, "https://acme.slack.com/archives/C1/p1"),
     ):
         assert message_problems(blocks) == []
