@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-REPOSITORY = Path(__file__).parents[4]
+REPOSITORY = Path(__file__).parents[3]
 # The running interpreter's runtime is there on every machine.
 RUNTIME = "python{}.{}".format(*sys.version_info[:2])
 

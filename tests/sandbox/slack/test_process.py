@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.slack.client import SlackSandbox
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

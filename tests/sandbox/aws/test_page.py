@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.unit.sandbox.reader import Element, read
+from tests.sandbox.reader import Element, read
 
 Eventually = Callable[[Callable[[], Any]], Any]
 Show = Callable[..., Element]

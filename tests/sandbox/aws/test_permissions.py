@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.unit.sandbox.aws.test_durable import callback_of, durable, ended, start
+from tests.sandbox.aws.test_durable import callback_of, durable, ended, start
 
 Eventually = Callable[[Callable[[], Any]], Any]
 

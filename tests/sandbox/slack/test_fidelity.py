@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 from sandbox.slack.client import SlackSandbox
 from sandbox.slack.workspace import ALICE, APPROVALS, OUTSIDER, User
 
-FIXTURES = Path(__file__).parents[3] / "fixtures" / "slack"
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "slack"
 
 
 def fixture(name: str) -> dict[str, Any]:

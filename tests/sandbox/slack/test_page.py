@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError
 
 from sandbox.slack.client import SlackSandbox
 from sandbox.slack.workspace import ALICE, APPROVALS, BOB, NOT_JOINED, OPERATIONS, Channel, User
-from tests.unit.sandbox.reader import Element, read
+from tests.sandbox.reader import Element, read
 
 Blocks = list[dict[str, Any]]
 
