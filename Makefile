@@ -26,7 +26,7 @@ sandbox-stop: $(VENV)/installed ## End the sandbox that KEEP=1 left running
 	@$(BIN)/python -m sandbox --stop
 
 test: test-unit ## Run all tests: units, the sandbox's own, packages, plans, end to end
-	$(PYTEST) $(PARALLEL) tests/sandbox
+	$(PYTEST) --numprocesses auto --dist loadfile tests/sandbox
 	$(PYTEST) --ignore tests/unit --ignore tests/sandbox --ignore tests/browser
 
 test-unit: $(VENV)/installed ## Run the unit tests only

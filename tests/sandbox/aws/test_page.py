@@ -287,6 +287,7 @@ def test_nothing_that_lets_others_answer_or_sign_in_is_shown_anywhere(  # noqa: 
         assert "(hidden)" in shown[f"functions/{name}"]
 
 
+@pytest.mark.usefixtures("gate")
 def test_a_secret_that_is_a_word_of_the_page_leaves_it_whole(aws: Any, show: Show) -> None:
     aws.client("secretsmanager").create_secret(Name=f"s-{uuid4()}", SecretString="article")
     name = aws.function("def handler(event, context):\n    print('the article is out')")

@@ -60,7 +60,7 @@ def role(aws: Any) -> Role:
     return Role(aws)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bucket(aws: Any) -> str:
     aws.client("s3").create_bucket(Bucket="perm", CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
     aws.client("s3").put_object(Bucket="perm", Key="there", Body=b"1")
